@@ -1,0 +1,224 @@
+package node
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Host is the seam to the machine. Sources read through it and through nothing
+// else, so that a capture records all that was asked. It may be kept and
+// gathered from again; one gathering at a time.
+type Host struct {
+	FS     FS
+	Kernel KernelAPI // nil for a file tree: nothing is then asked of the local machine
+
+	// gathering is what one call of Gather shares between its sources.
+	gathering *gathering
+	evidence  *evidence
+
+	mu    sync.Mutex
+	stuck map[string]time.Time // sources whose last read has not returned, and since when
+	kept  map[string]keptFact  // facts of sources that are not read at every scan
+}
+
+// FS is a file tree rooted at the node's /. Names are slash-separated and
+// relative to that root ("proc/1/mountinfo"). No link leads out of it.
+// Every error is an [*Error].
+type FS interface {
+	// ReadFile returns a regular file of at most max bytes. redact, where it is
+	// not nil, is applied before the bytes are returned or recorded; it must
+	// change nothing that it has already redacted.
+	ReadFile(name string, max int64, redact func([]byte) []byte) ([]byte, error)
+	// ReadDir returns the names in a directory, sorted; at most max.
+	ReadDir(name string, max int) ([]DirEntry, error)
+	// Lstat describes name itself, Stat what its links lead to.
+	Lstat(name string) (FileInfo, error)
+	Stat(name string) (FileInfo, error)
+	ReadLink(name string) (string, error)
+	// Xattr returns one extended attribute of name itself.
+	Xattr(name, attr string) ([]byte, error)
+	// Avoid names the directories at and below which nothing may be touched.
+	Avoid(dirs []string)
+}
+
+// DirEntry is a name in a directory and the type of what it names.
+type DirEntry struct {
+	Name string   `json:"name"`
+	Type FileType `json:"type"`
+}
+
+// FileType is what a name stands for.
+type FileType string
+
+// The file types.
+const (
+	Regular   FileType = "file"
+	Directory FileType = "dir"
+	Symlink   FileType = "link"
+	Socket    FileType = "socket"
+	FIFO      FileType = "fifo"
+	CharDev   FileType = "char"
+	BlockDev  FileType = "block"
+	OtherType FileType = "other"
+)
+
+// FileInfo describes a file: stat(2) without times.
+type FileInfo struct {
+	Type FileType `json:"type"`
+	Mode uint32   `json:"mode"` // permission bits with setuid, setgid and sticky: 07777
+	UID  uint32   `json:"uid"`
+	GID  uint32   `json:"gid"`
+	Size int64    `json:"size"`
+	Dev  string   `json:"dev"` // major:minor of the file system
+	Ino  uint64   `json:"ino"`
+}
+
+// KernelAPI answers the questions that are not files.
+type KernelAPI interface {
+	// Ask answers q in JSON. Every error is an [*Error].
+	Ask(q Question) (json.RawMessage, error)
+}
+
+// Question is one question to the kernel: what kind, and about what.
+type Question struct {
+	Kind string `json:"kind"`
+	Of   string `json:"of,omitempty"` // a path relative to the root, where the kind needs one
+}
+
+// The kinds of questions, with the Go type of their answers.
+const (
+	AskUname     = "uname"           // Uname: uname(2)
+	AskStatfs    = "statfs"          // Statfs: statfs(2)
+	AskDM        = "device-mapper"   // []DMTable: DM_LIST_DEVICES, DM_TABLE_STATUS; needs CAP_SYS_ADMIN
+	AskSubvolume = "btrfs-subvolume" // Subvolume: BTRFS_IOC_SUBVOL_GETFLAGS
+	AskVerity    = "fs-verity"       // FileVerity: statx(2) STATX_ATTR_VERITY
+	AskCPUs      = "cpus"            // int: sched_getaffinity of this system, as the kubelet counts them
+)
+
+// Uname is the answer to AskUname.
+type Uname struct {
+	Release string `json:"release"`
+	Version string `json:"version"`
+	Machine string `json:"machine"`
+}
+
+// Statfs is the answer to AskStatfs. Sizes are in bytes.
+type Statfs struct {
+	Type   string `json:"type"` // magic number in hexadecimal
+	Size   int64  `json:"size"`
+	Inodes int64  `json:"inodes"`
+}
+
+// DMTable is a device-mapper device as the kernel has it now.
+type DMTable struct {
+	Name    string     `json:"name"`
+	UUID    string     `json:"uuid"`
+	Dev     string     `json:"dev"` // major:minor
+	Targets []DMTarget `json:"targets"`
+}
+
+// DMTarget is one line of a device-mapper table and of its status.
+type DMTarget struct {
+	Start  uint64 `json:"start"`  // in sectors of 512 bytes
+	Length uint64 `json:"length"` // in sectors of 512 bytes
+	Type   string `json:"type"`
+	Params string `json:"params"`
+	Status string `json:"status"`
+}
+
+// Subvolume is the answer to AskSubvolume.
+type Subvolume struct {
+	ReadOnly bool `json:"readOnly"` // the property BTRFS_SUBVOL_RDONLY
+}
+
+// FileVerity is the answer to AskVerity.
+type FileVerity struct {
+	Enabled bool `json:"enabled"` // STATX_ATTR_VERITY
+}
+
+// ReadFile returns a file of at most max bytes; a larger one is an error.
+func (h *Host) ReadFile(name string, max int64) ([]byte, error) {
+	return h.ReadSecret(name, max, nil)
+}
+
+// ReadSecret returns a file after redact has taken out what may not leave the node.
+func (h *Host) ReadSecret(name string, max int64, redact func([]byte) []byte) ([]byte, error) {
+	b, err := h.FS.ReadFile(name, max, redact)
+	if err == nil {
+		h.evidence.add("/"+name, b)
+	}
+	return b, err
+}
+
+// ReadDir returns the names in a directory, sorted.
+func (h *Host) ReadDir(name string, max int) ([]DirEntry, error) {
+	return h.FS.ReadDir(name, max)
+}
+
+// Lstat describes name itself.
+func (h *Host) Lstat(name string) (FileInfo, error) { return h.FS.Lstat(name) }
+
+// Stat describes what name leads to.
+func (h *Host) Stat(name string) (FileInfo, error) { return h.FS.Stat(name) }
+
+// ReadLink returns the text of a symbolic link.
+func (h *Host) ReadLink(name string) (string, error) { return h.FS.ReadLink(name) }
+
+// Xattr returns one extended attribute of name itself.
+func (h *Host) Xattr(name, attr string) ([]byte, error) { return h.FS.Xattr(name, attr) }
+
+// ask puts a question to the kernel and decodes its answer into T.
+func ask[T any](h *Host, kind, of string) (T, error) {
+	var v T
+	name := kind
+	if of != "" {
+		name += " of /" + strings.TrimPrefix(of, ".")
+	}
+	if h.Kernel == nil {
+		return v, &Error{"asking the kernel for", name, NoKernel, ""}
+	}
+	b, err := h.Kernel.Ask(Question{kind, of})
+	if err != nil {
+		return v, err
+	}
+	if err := json.Unmarshal(b, &v); err != nil {
+		return v, &Error{"asking the kernel for", name, Malformed, err.Error()}
+	}
+	h.evidence.add(name, b)
+	return v, nil
+}
+
+// evidence collects what one source read. A nil one collects nothing.
+type evidence struct {
+	mu   sync.Mutex
+	read map[string]string
+}
+
+func (e *evidence) add(what string, b []byte) {
+	if e == nil {
+		return
+	}
+	sum := sha256.Sum256(b)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.read == nil {
+		e.read = map[string]string{}
+	}
+	e.read[what] = hex.EncodeToString(sum[:])
+}
+
+func (e *evidence) list() []Evidence {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	out := make([]Evidence, 0, len(e.read))
+	for what, sum := range e.read {
+		out = append(out, Evidence{what, sum})
+	}
+	slices.SortFunc(out, func(a, b Evidence) int { return strings.Compare(a.What, b.What) })
+	return out
+}

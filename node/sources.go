@@ -1,0 +1,24 @@
+package node
+
+// Sources lists every source, in the order in which [Gather] reads them.
+// Mounts come first: what they say decides what is touched afterwards.
+func Sources() []AnySource {
+	return []AnySource{
+		Mounts,
+		Identity,
+		OS,
+		Boot,
+		Kernel,
+		Verity,
+		Sysctls,
+		MountNamespaces,
+		Processes,
+		RuntimeSockets,
+		Listeners,
+		SocketHolders,
+		Kubelet,
+		Reservation,
+		ReservationUse,
+		PassingMounts,
+	}
+}

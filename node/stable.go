@@ -1,0 +1,8 @@
+package node
+
+import "regexp"
+
+var uuidPattern = regexp.MustCompile(`[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}`)
+
+// withoutUUID replaces UUIDs by a placeholder: they differ between equal nodes.
+func withoutUUID(s string) string { return uuidPattern.ReplaceAllString(s, "<uuid>") }

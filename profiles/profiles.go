@@ -1,0 +1,209 @@
+// Package profiles holds what a node of each operating system must look like:
+// data, one file per system, and its strict loader.
+package profiles
+
+import (
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"sigs.k8s.io/yaml"
+)
+
+// Generic is the profile of a host that no other profile matches: it expects
+// nothing.
+const Generic = "generic"
+
+// Profile is what a node of one operating system must look like. A nil or
+// empty field means that nothing is expected, not that nothing is allowed.
+type Profile struct {
+	Name   string `json:"name"`   // the file's name: "flatcar"
+	Title  string `json:"title"`  // for people: "Flatcar Container Linux"
+	Detect Detect `json:"detect"` // how a node shows that it is one
+
+	// Ordinary marks the profile of hosts that are no container-optimized
+	// system: the hardening list of common.yaml is not held against them.
+	Ordinary bool `json:"ordinary"`
+
+	Image     Image             `json:"image"`
+	Boot      Boot              `json:"boot"`
+	Processes Processes         `json:"processes"`
+	Runtime   Runtime           `json:"runtime"`
+	Kubelet   Kubelet           `json:"kubelet"`
+	Sysctls   map[string]string `json:"sysctls"` // name → ">= 1", "== 0", or "any": over common.yaml
+	// Severities override those of checks.
+	Severities map[string]string `json:"severities"`
+	// Words are the text of a not-applicable verdict, by check; the judge still
+	// has to see the fact that proves it.
+	Words map[string]string `json:"words"`
+	// Sources cite, by dotted field name, where an expectation was read.
+	Sources map[string]string `json:"sources"`
+
+	// Digest is the SHA-256 of the data that the profile was made from.
+	Digest string `json:"-"`
+}
+
+// Detect says how a node shows that it runs this system. One of OSRelease must
+// match, and at least one of Signals must be seen: no single string decides.
+type Detect struct {
+	// OSRelease lists conjunctions of os-release fields. A value "*" demands a
+	// non-empty field, a trailing "*" a prefix, "-" an absent or empty field.
+	OSRelease []map[string]string `json:"osRelease"`
+	// Signals are independent of os-release; see verify.Detect for their kinds.
+	Signals []Signal `json:"signals"`
+}
+
+// Signal is one thing other than os-release that tells a system.
+type Signal struct {
+	KernelSuffix string `json:"kernelSuffix"` // end of uname -r
+	Cmdline      string `json:"cmdline"`      // a key on the kernel command line
+	Path         string `json:"path"`         // a path that exists on such systems and on no other
+	Mount        string `json:"mount"`        // "PATH TYPE" of a mount, TYPE optional
+	DM           string `json:"dm"`           // name of a device-mapper device
+	Not          bool   `json:"not"`          // the signal excludes this system instead
+}
+
+// Image is what the OS image of such a system is.
+type Image struct {
+	// Level is the highest level that the system offers as shipped.
+	Level int `json:"level"`
+	// Anchor names how the image's hash is fixed by a signed boot chain where
+	// Secure Boot is on: "uki", "signed-kernel", or "" where it never is.
+	Anchor string `json:"anchor"`
+	// Shadows are mounts over protected paths that the system makes itself.
+	Shadows []Shadow `json:"shadows"`
+	// Writable are mounts that the system has writable and executable by design.
+	Writable []Place `json:"writable"`
+}
+
+// Shadow is a mount over a protected path that is expected.
+type Shadow struct {
+	Path  string `json:"path"`  // mount point; a trailing "/*" means everything below
+	Type  string `json:"type"`  // file system type, empty for any
+	Lower string `json:"lower"` // prefix that every lower directory of an overlay must have, empty for any
+	Upper bool   `json:"upper"` // whether the overlay may have an upper directory
+	Why   string `json:"why"`
+}
+
+// Place is a path on the node and why something is expected there.
+type Place struct {
+	Path   string `json:"path"` // a trailing "/*" means everything below
+	Script string `json:"script,omitempty"`
+	Why    string `json:"why"`
+}
+
+// Boot is what the kernel and its command line must say.
+type Boot struct {
+	SecureBoot string   `json:"secureBoot"` // "required" or "" (reported where the firmware has it)
+	Lockdown   string   `json:"lockdown"`   // "required", "secure-boot" (only with Secure Boot), "not-offered" or ""
+	SigEnforce string   `json:"sigEnforce"` // "required", "lockdown" (lockdown does it), or ""
+	MAC        string   `json:"mac"`        // "selinux", "apparmor" (enforcing), "selinux-permissive" (permissive is stock), or ""
+	Taints     []string `json:"taints"`     // taint letters that are no finding
+	Required   []string `json:"required"`   // words that must stand on the command line: "key" or "key=value"
+	// Forbidden are words that must not stand there ("key" or "key=value") and why.
+	Forbidden map[string]string `json:"forbidden"`
+	Allowed   []string          `json:"allowed"` // words that common.yaml forbids and that are stock here
+}
+
+// Processes is what host processes may run from outside the image.
+type Processes struct {
+	Allowed []Place `json:"allowed"`
+}
+
+// Runtime is which container engines belong here.
+type Runtime struct {
+	Engines []string `json:"engines"` // containerd, crio, docker, podman, host-containerd, system-containerd
+	// Holders are containers' programs or pods that may reach a runtime socket, as "socket program".
+	Holders []Place `json:"holders"`
+	// SocketGroups are groups by number that may own a socket, by socket path.
+	SocketGroups map[string]uint32 `json:"socketGroups"`
+}
+
+// Kubelet is where this system keeps the kubelet and how it is run.
+type Kubelet struct {
+	Standalone string `json:"standalone"` // words for a kubelet without a cluster, where the system offers it
+	// NoKubeReserved explains why the system sets only systemReserved (or the reverse).
+	NoKubeReserved   string `json:"noKubeReserved"`
+	NoSystemReserved string `json:"noSystemReserved"`
+}
+
+// Common is what is expected of every container-optimized system.
+type Common struct {
+	Sysctls   map[string]string `json:"sysctls"`
+	Forbidden map[string]string `json:"forbidden"` // command line word → why
+}
+
+//go:embed *.yaml
+var files embed.FS
+
+// Load returns every embedded profile, sorted by name, and what is common to them.
+func Load() ([]*Profile, *Common, error) { return LoadFS(files) }
+
+// LoadFS reads profiles from the yaml files at the root of fsys. Unknown keys
+// are refused.
+func LoadFS(fsys fs.FS) ([]*Profile, *Common, error) {
+	names, err := fs.Glob(fsys, "*.yaml")
+	if err != nil {
+		return nil, nil, fmt.Errorf("listing profiles: %w", err)
+	}
+	common := &Common{}
+	commonBytes, err := fs.ReadFile(fsys, "common.yaml")
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading the common profile: %w", err)
+	}
+	if err := yaml.UnmarshalStrict(commonBytes, common); err != nil {
+		return nil, nil, fmt.Errorf("decoding common.yaml: %w", err)
+	}
+	var out []*Profile
+	for _, name := range slices.Sorted(slices.Values(names)) {
+		if name == "common.yaml" {
+			continue
+		}
+		b, err := fs.ReadFile(fsys, name)
+		if err != nil {
+			return nil, nil, fmt.Errorf("reading profile %s: %w", name, err)
+		}
+		p := &Profile{}
+		if err := yaml.UnmarshalStrict(b, p); err != nil {
+			return nil, nil, fmt.Errorf("decoding profile %s: %w", name, err)
+		}
+		if want := strings.TrimSuffix(path.Base(name), ".yaml"); p.Name != want {
+			return nil, nil, fmt.Errorf("profile %s calls itself %q", name, p.Name)
+		}
+		p.inherit(common)
+		h := sha256.New()
+		h.Write(commonBytes)
+		h.Write(b)
+		p.Digest = hex.EncodeToString(h.Sum(nil))
+		out = append(out, p)
+	}
+	return out, common, nil
+}
+
+// inherit adds what is common to all profiles, unless the profile says otherwise.
+func (p *Profile) inherit(c *Common) {
+	if p.Boot.Forbidden == nil {
+		p.Boot.Forbidden = map[string]string{}
+	}
+	for word, why := range c.Forbidden {
+		if _, ok := p.Boot.Forbidden[word]; !ok && !slices.Contains(p.Boot.Allowed, word) {
+			p.Boot.Forbidden[word] = why
+		}
+	}
+	if p.Ordinary {
+		return
+	}
+	if p.Sysctls == nil {
+		p.Sysctls = map[string]string{}
+	}
+	for name, want := range c.Sysctls {
+		if _, ok := p.Sysctls[name]; !ok {
+			p.Sysctls[name] = want
+		}
+	}
+}

@@ -1,0 +1,183 @@
+package verify
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"time"
+
+	"github.com/seaworthy/seaworthy/node"
+	"github.com/seaworthy/seaworthy/profiles"
+)
+
+// Check is one statement about a node that facts can prove or refute.
+type Check struct {
+	ID       string   // words in lower-kebab-case, never reused
+	Rev      int      // raised when an outcome can change
+	Title    string   // a sentence that is true when the check passes
+	Topic    Topic    //
+	Severity Severity // unless the profile overrides it
+	Refs     []Ref    // what it is evidence for
+	Help     Help     //
+	Judge    Judge    //
+	// ImageOnly marks checks that only make sense on a system whose OS is an
+	// image; on an ordinary host people see them as one line.
+	ImageOnly bool
+}
+
+// Ref cites a standard and the place in it.
+type Ref struct {
+	Standard string `json:"standard"`
+	ID       string `json:"id"`
+}
+
+// Help is the text that `seaworthy explain` shows.
+type Help struct {
+	Why    string            // why it matters
+	How    string            // how it is judged
+	Remedy map[string]string // how to put it right, by profile name; "" is for every other
+}
+
+// Given is what a judge knows beside the facts.
+type Given struct {
+	Profile *profiles.Profile
+	At      time.Time // the clock
+}
+
+// Judge decides one check. Make it with [On], [On2], [On3] or [On4].
+type Judge struct {
+	reads  []string
+	decide func(node.Facts, Given) Finding
+}
+
+// Reads names the facts that the judge looks at.
+func (j Judge) Reads() []string { return slices.Clone(j.reads) }
+
+// Finding is the verdict of one check on one node.
+type Finding struct {
+	Check    string     `json:"check"`
+	Rev      int        `json:"rev"`
+	Topic    Topic      `json:"topic"`
+	Severity Severity   `json:"severity"`
+	Verdict  Verdict    `json:"verdict"`
+	Code     string     `json:"code"`            // a stable word for why
+	Items    []string   `json:"items"`           // the things at fault
+	Reason   string     `json:"reason"`          // the English sentence
+	Reads    []string   `json:"reads"`           // the facts it rests on
+	Until    *time.Time `json:"until,omitempty"` // when the verdict may change with the same inputs
+}
+
+// pass, fail, unknown and notApplicable make the findings that judges return.
+// Code is a stable word, reason a sentence for people, items the things at
+// fault (or, on a pass, what was looked at).
+func pass(code, reason string, items ...string) Finding {
+	return Finding{Verdict: Pass, Code: code, Reason: reason, Items: items}
+}
+
+func fail(code, reason string, items ...string) Finding {
+	return Finding{Verdict: Fail, Code: code, Reason: reason, Items: items}
+}
+
+func unknown(code, reason string, items ...string) Finding {
+	return Finding{Verdict: Unknown, Code: code, Reason: reason, Items: items}
+}
+
+func notApplicable(code, reason string, items ...string) Finding {
+	return Finding{Verdict: NotApplicable, Code: code, Reason: reason, Items: items}
+}
+
+// withoutFact is the finding of every judge that lacks a fact.
+func withoutFact(m *node.Missing) Finding {
+	return unknown("fact-"+string(m.Code), m.Reason)
+}
+
+// withGaps turns a pass that rests on an incomplete fact into unknown. A fail stays.
+func withGaps(f Finding, gaps []node.Gap) Finding {
+	if len(gaps) == 0 || f.Verdict != Pass && f.Verdict != NotApplicable {
+		return f
+	}
+	items := make([]string, len(gaps))
+	for i, g := range gaps {
+		items[i] = g.String()
+	}
+	return unknown("gap-"+string(gaps[0].Code), items[0], items...)
+}
+
+// On makes a judge of one fact.
+func On[A any](a node.Source[A], f func(A, Given) Finding) Judge {
+	return Judge{[]string{a.Name}, func(facts node.Facts, g Given) Finding {
+		va, gaps, m := a.Of(facts)
+		if m != nil {
+			return withoutFact(m)
+		}
+		return withGaps(f(va, g), gaps)
+	}}
+}
+
+// On2 makes a judge of two facts.
+func On2[A, B any](a node.Source[A], b node.Source[B], f func(A, B, Given) Finding) Judge {
+	return Judge{[]string{a.Name, b.Name}, func(facts node.Facts, g Given) Finding {
+		va, gaps, m := a.Of(facts)
+		if m != nil {
+			return withoutFact(m)
+		}
+		vb, more, m := b.Of(facts)
+		if m != nil {
+			return withoutFact(m)
+		}
+		return withGaps(f(va, vb, g), slices.Concat(gaps, more))
+	}}
+}
+
+// On3 makes a judge of three facts.
+func On3[A, B, C any](a node.Source[A], b node.Source[B], c node.Source[C], f func(A, B, C, Given) Finding) Judge {
+	return Judge{[]string{a.Name, b.Name, c.Name}, func(facts node.Facts, g Given) Finding {
+		vc, gaps, m := c.Of(facts)
+		if m != nil {
+			return withoutFact(m)
+		}
+		two := On2(a, b, func(va A, vb B, g Given) Finding { return f(va, vb, vc, g) })
+		return withGaps(two.decide(facts, g), gaps)
+	}}
+}
+
+// On4 makes a judge of four facts.
+func On4[A, B, C, D any](a node.Source[A], b node.Source[B], c node.Source[C], d node.Source[D], f func(A, B, C, D, Given) Finding) Judge {
+	return Judge{[]string{a.Name, b.Name, c.Name, d.Name}, func(facts node.Facts, g Given) Finding {
+		vd, gaps, m := d.Of(facts)
+		if m != nil {
+			return withoutFact(m)
+		}
+		three := On3(a, b, c, func(va A, vb B, vc C, g Given) Finding { return f(va, vb, vc, vd, g) })
+		return withGaps(three.decide(facts, g), gaps)
+	}}
+}
+
+var idPattern = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)*$`)
+
+// Validate proves a set of checks well-formed.
+func Validate(checks []Check) error {
+	seen := map[string]bool{}
+	for _, c := range checks {
+		switch {
+		case !idPattern.MatchString(c.ID):
+			return fmt.Errorf("check %q: the id is not lower-kebab-case", c.ID)
+		case seen[c.ID]:
+			return fmt.Errorf("check %s stands twice", c.ID)
+		case c.Rev < 1:
+			return fmt.Errorf("check %s has no revision", c.ID)
+		case c.Title == "" || c.Help.Why == "" || c.Help.How == "":
+			return fmt.Errorf("check %s has no title, no why or no how", c.ID)
+		case !slices.Contains(Topics, c.Topic):
+			return fmt.Errorf("check %s: there is no topic %q", c.ID, c.Topic)
+		case !slices.Contains([]Severity{Critical, High, Medium, Low}, c.Severity):
+			return fmt.Errorf("check %s: there is no severity %q", c.ID, c.Severity)
+		case len(c.Refs) == 0:
+			return fmt.Errorf("check %s cites nothing", c.ID)
+		case c.Judge.decide == nil || len(c.Judge.reads) == 0:
+			return fmt.Errorf("check %s has no judge", c.ID)
+		}
+		seen[c.ID] = true
+	}
+	return nil
+}
