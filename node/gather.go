@@ -15,6 +15,7 @@ const Deadline = 10 * time.Second
 type gathering struct {
 	mounts    func() (*mountTable, error)
 	processes func() (*processTable, error)
+	kubelet   func() (*kubeletReading, error)
 }
 
 func newGathering(h *Host) *gathering {
@@ -22,6 +23,7 @@ func newGathering(h *Host) *gathering {
 	view := &Host{FS: h.FS, Kernel: h.Kernel, gathering: g}
 	g.mounts = sync.OnceValues(func() (*mountTable, error) { return readMounts(view) })
 	g.processes = sync.OnceValues(func() (*processTable, error) { return readProcesses(view) })
+	g.kubelet = sync.OnceValues(func() (*kubeletReading, error) { return readKubelet(view) })
 	return g
 }
 

@@ -10,6 +10,7 @@ func Sources() []AnySource {
 		Boot,
 		Kernel,
 		Verity,
+		ImageDeployment,
 		Sysctls,
 		MountNamespaces,
 		Processes,
