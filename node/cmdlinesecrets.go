@@ -12,9 +12,13 @@ const redacted = "<redacted>"
 // redactCmdline takes secrets out of a kernel command line. Everything else
 // stays byte for byte, and what is redacted already stays as it is.
 func redactCmdline(b []byte) []byte {
+	text, newline := strings.CutSuffix(string(b), "\n") // which belongs to no word, open quote or not
 	var out strings.Builder
-	for _, p := range splitCmdline(string(b)) {
+	for _, p := range splitCmdline(text) {
 		out.WriteString(p.redact())
+	}
+	if newline {
+		out.WriteByte('\n')
 	}
 	return []byte(out.String())
 }
