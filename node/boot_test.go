@@ -220,3 +220,23 @@ func FuzzLSMs(f *testing.F) {
 		}
 	})
 }
+
+func FuzzLockdown(f *testing.F) {
+	f.Add("none [integrity] confidentiality")
+	f.Fuzz(func(t *testing.T, line string) {
+		got, err := parseLockdown(line)
+		if err == nil && (strings.Count(line, "[") != 1 || !strings.Contains(line, "["+got+"]")) {
+			t.Errorf("%q: got %q", line, got)
+		}
+	})
+}
+
+func FuzzEFIFlag(f *testing.F) {
+	f.Add([]byte("\x06\x00\x00\x00\x01"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		got, err := parseEFIFlag(b)
+		if err == nil && (len(b) != 5 || (got == "on") != (b[4] == 1) || (got == "off") != (b[4] == 0)) {
+			t.Errorf("%x: got %q", b, got)
+		}
+	})
+}

@@ -577,3 +577,12 @@ func TestDeploymentPathSample(t *testing.T) {
 		}
 	}
 }
+
+func FuzzVerityStatus(f *testing.F) {
+	f.Add("V -")
+	f.Fuzz(func(t *testing.T, status string) {
+		if got, err := parseVerityStatus(status); err == nil && (status[:1] != got || !slices.Contains([]string{"V", "C"}, got)) {
+			t.Errorf("%q: got %q", status, got)
+		}
+	})
+}
