@@ -79,7 +79,11 @@ func hugePagesOf(mem map[string]int64) int64 {
 	if n, ok := mem["Hugetlb"]; ok {
 		return n
 	}
-	return mem["HugePages_Total"] * mem["Hugepagesize"]
+	total, size := mem["HugePages_Total"], mem["Hugepagesize"]
+	if size == 0 {
+		return 0
+	}
+	return min(total, mem["MemTotal"]/size) * size // never more than there is
 }
 
 // readCPUs counts processors that are online. sysfs comes first: it tells of the
