@@ -24,6 +24,11 @@ type KubeletState struct {
 	ConfigDir string `json:"configDir"`
 	// Files are the files that the arguments and the configuration name.
 	Files []KubeletFile `json:"files"`
+	// Credential is how the kubelet proves to the API server who it is: "exec" (a
+	// program fetches it), "certificate-file", "certificate-data" (inside the
+	// kubeconfig), "token", "auth-provider", "none"; "absent" where the kubeconfig is
+	// not there, "unknown" where it could not be read, "" where none is named.
+	Credential string `json:"credential"`
 	// Values are the effective settings by dotted v1beta1 name
 	// ("authentication.anonymous.enabled"), merged as the kubelet merges them.
 	Values map[string]KubeletValue `json:"values"`
@@ -173,6 +178,7 @@ func (r *kubeletReading) readPlaces(h *Host) {
 		r.unread("an argument of the kubelet", err)
 	}
 	r.addFile(h, "kubeconfig", r.arg("kubeconfig"))
+	r.readCredential(h, r.arg("kubeconfig"))
 	for _, name := range []string{"bootstrap-kubeconfig", "experimental-bootstrap-kubeconfig"} {
 		r.addFile(h, "bootstrap-kubeconfig", r.arg(name))
 	}

@@ -520,3 +520,33 @@ func FuzzRedactKubeletConfig(f *testing.F) {
 		}
 	})
 }
+
+func TestKubeletCredential(t *testing.T) {
+	const head = "apiVersion: v1\nkind: Config\ncurrent-context: c\ncontexts: [{name: c, context: {user: u}}]\nusers: [{name: other, user: {token: t}}, {name: u, user: "
+	for _, tt := range []struct{ name, file, want string }{
+		{"aws-iam-authenticator", head + "{exec: {command: aws}}}]\n", "exec"},
+		{"kubeadm", head + "{client-certificate: /var/lib/kubelet/pki/kubelet-client-current.pem, client-key: x}}]\n", "certificate-file"},
+		{"a certificate that nothing replaces", head + "{client-certificate-data: QUJD, client-key-data: QUJD}}]\n", "certificate-data"},
+		{"a token", head + "{token: secret}}]\n", "token"},
+		{"no such user", "current-context: c\n", "none"},
+		{"not for our eyes", "! denied", "unknown"},
+		{"no YAML", "a: [", "unknown"},
+		{"not there yet", "", "absent"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			files := map[string]string{"kc": tt.file}
+			if tt.file == "" {
+				files = nil
+			}
+			v, gaps := gatherKubelet(t, kubeletHost(files, kubeletProcess("--kubeconfig=/kc")))
+			if v.Credential != tt.want || len(gaps) != 0 {
+				t.Errorf("credential %q with gaps %v, want %q", v.Credential, gaps, tt.want)
+			}
+		})
+	}
+	gke := corpus(t, "cos/kubelet-kubeconfig-gke.yaml")
+	once := redactKubeconfig(gke)
+	if got := string(once); got != `{"credential":"certificate-file"}` || string(redactKubeconfig(once)) != got {
+		t.Errorf("GKE's kubeconfig: %s", got)
+	}
+}
