@@ -130,13 +130,7 @@ var HardEvictionSet = Check{
 		}
 		var missing []string
 		for _, signal := range []string{"memory.available", "nodefs.available"} {
-			text := set[signal]
-			percent, isPercent := strings.CutSuffix(text, "%")
-			if isPercent {
-				text = percent
-			}
-			q, err := node.ParseQuantity(text)
-			if err != nil || q.Value() == 0 || isPercent && q.Value() >= 100 {
+			if !isThreshold(set[signal]) {
 				missing = append(missing, signal)
 			}
 		}
@@ -145,6 +139,14 @@ var HardEvictionSet = Check{
 		}
 		return pass("set", s.String())
 	}),
+}
+
+// isThreshold reports whether an eviction threshold keeps anything: the kubelet
+// ignores 0% and 100%. Source: pkg/kubelet/eviction/helpers.go, parseThresholdStatement.
+func isThreshold(text string) bool {
+	percent, isPercent := strings.CutSuffix(text, "%")
+	q, err := node.ParseQuantity(percent)
+	return err == nil && q.Value() > 0 && !(isPercent && q.Value() >= 100)
 }
 
 // ReservationEnforced demands that the reservation is more than arithmetic.
@@ -241,11 +243,11 @@ var AllocatableConsistent = Check{
 			return unknown("capacity-unknown", "how much memory and how many processors the machine has could not be read")
 		case r.Allocatable.Memory == r.Capacity.Memory-r.HugePages:
 			// Nothing is written; the kubelet's default may still keep something.
-			set, s, f := hardEviction(k)
+			set, _, f := hardEviction(k)
 			if f != nil {
 				return *f
 			}
-			if s.written || set["memory.available"] == "" {
+			if !isThreshold(set["memory.available"]) {
 				return fail("nothing-reserved", "all memory is left for pods: neither kubeReserved nor systemReserved nor evictionHard keeps any", "memory")
 			}
 		}
@@ -302,9 +304,11 @@ var ReservationCoversUse = Check{
 
 func mebibytes(n int64) string { return fmt.Sprintf("%d MiB", n>>20) }
 
-// reservedRemedy is how a reservation is written on each system.
+// reservedRemedy is how a reservation is written on each system; its amounts are
+// those of a small node.
 func reservedRemedy(key, argument string) map[string]string {
-	return kubeletRemedy(key+": {cpu: 100m, memory: 512Mi, ephemeral-storage: 1Gi} (amounts by the size of the node)", argument+"=cpu=100m,memory=512Mi,ephemeral-storage=1Gi", map[string]string{
+	const amounts = "{cpu: 100m, memory: 512Mi, ephemeral-storage: 1Gi}"
+	return kubeletRemedy(key+": "+amounts, argument+"=cpu=100m,memory=512Mi,ephemeral-storage=1Gi", map[string]string{
 		"bottlerocket":  fmt.Sprintf("apiclient set kubernetes.%s.cpu=100m kubernetes.%s.memory=512Mi (amounts by the size of the node); where max-pods is not known Bottlerocket reserves no memory, so set kubernetes.max-pods too.", argument, argument),
 		"fedora-coreos": fmt.Sprintf("On OpenShift: a KubeletConfig resource for the machine config pool with spec: {autoSizingReserved: true}, or spec: {kubeletConfig: {systemReserved: {cpu: 500m, memory: 1Gi}}}. Elsewhere write %s into the file that --config names, through Butane for new nodes, and restart the kubelet.", key),
 		"cos":           "GKE computes kubeReserved from the machine type and offers no setting for it: choose a larger machine type, or replace a node whose reservation was changed.",
