@@ -8,7 +8,9 @@ import (
 	"github.com/seaworthy/seaworthy/profiles"
 )
 
-func booted(b node.BootState, gaps ...node.Gap) node.Facts { return holding(nil, node.Boot, b, gaps...) }
+func booted(b node.BootState, gaps ...node.Gap) node.Facts {
+	return holding(nil, node.Boot, b, gaps...)
+}
 
 func expecting(b profiles.Boot) profiles.Profile { return profiles.Profile{Boot: b} }
 

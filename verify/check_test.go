@@ -90,7 +90,9 @@ func judgesOf(f func() Finding) map[string]Judge {
 		"On":  On(srcA, func(node.Identification, Given) Finding { return f() }),
 		"On2": On2(srcA, srcB, func(node.Identification, node.Passing, Given) Finding { return f() }),
 		"On3": On3(srcA, srcB, srcC, func(node.Identification, node.Passing, node.KernelState, Given) Finding { return f() }),
-		"On4": On4(srcA, srcB, srcC, srcD, func(node.Identification, node.Passing, node.KernelState, node.SysctlValues, Given) Finding { return f() }),
+		"On4": On4(srcA, srcB, srcC, srcD, func(node.Identification, node.Passing, node.KernelState, node.SysctlValues, Given) Finding {
+			return f()
+		}),
 	}
 }
 
