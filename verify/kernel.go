@@ -40,7 +40,7 @@ var kernelBranchKnown = Check{
 
 func judgeKernelBranch(k node.KernelState, _ Given) Finding {
 	if k.Release == "" {
-		return unread("which kernel it runs")
+		return unsaid("which kernel it runs")
 	}
 	r, err := parseRelease(k.Release)
 	if err != nil {
@@ -78,7 +78,7 @@ var kernelPatched = Check{
 	},
 	Judge: On(node.Kernel, func(k node.KernelState, _ Given) Finding {
 		if k.Release == "" {
-			return unread("which kernel it runs")
+			return unsaid("which kernel it runs")
 		}
 		return unknown("no-baseline", "kernel "+k.Release+" was not compared: this version has no baseline of patched kernels", k.Release)
 	}),
