@@ -50,30 +50,19 @@ func judgeSecureBoot(b node.BootState, g Given) Finding {
 	case b.Firmware == "other":
 		return notApplicable("no-uefi", "this machine was not started by UEFI firmware, which alone offers Secure Boot")
 	case b.Firmware != "uefi":
-		return unread("what firmware started this machine")
+		return unsaid("what firmware started this machine")
 	case b.SecureBoot == "off":
 		return fail("off", "the firmware says that Secure Boot is off: it starts any boot loader and any kernel")
-	case b.SecureBoot == "absent" && efiHidden(b):
-		return unknown("variables-hidden", "the kernel was told not to use the firmware's services, so the variable SecureBoot cannot be seen")
 	case b.SecureBoot == "absent":
 		return fail("absent", "the firmware has no variable SecureBoot: it does not offer Secure Boot and starts any boot loader and any kernel")
 	case b.SecureBoot != "on":
-		return unread("whether Secure Boot is on")
+		return unsaid("whether Secure Boot is on")
 	case b.SetupMode == "on":
 		return fail("setup-mode", "the firmware is in setup mode: anybody may enrol keys, so its signature checks prove nothing")
 	case b.SetupMode != "off":
-		return unread("whether the firmware is in setup mode")
+		return unsaid("whether the firmware is in setup mode")
 	}
 	return pass("on", "the firmware says that Secure Boot is on and setup mode off")
-}
-
-// efiHidden reports whether the command line takes the firmware's variables away
-// from the kernel: noefi and efi=noruntime of the kernel's
-// Documentation/admin-guide/kernel-parameters.txt.
-func efiHidden(b node.BootState) bool {
-	return slices.ContainsFunc(b.Cmdline, func(w node.Word) bool {
-		return inForce(w) && (w.Key == "noefi" || w.Key == "efi" && slices.Contains(commaList(w.Value), "noruntime"))
-	})
 }
 
 var kernelLockdown = Check{
@@ -102,13 +91,9 @@ func judgeLockdown(b node.BootState, g Given) Finding {
 	switch b.Lockdown {
 	case "integrity", "confidentiality":
 		return pass(b.Lockdown, "the kernel is locked down, mode "+b.Lockdown)
-	case "absent":
-		if b.LSMs == nil { // without securityfs the file is absent on every kernel
-			return unread("whether this kernel offers lockdown")
-		}
-	case "none":
+	case "none", "absent":
 	default:
-		return unread("whether the kernel is locked down")
+		return unsaid("whether the kernel is locked down")
 	}
 	seen := map[string]string{
 		"none":   "lockdown is none: root can change the running kernel",
@@ -121,10 +106,10 @@ func judgeLockdown(b node.BootState, g Given) Finding {
 		switch {
 		case b.SecureBoot == "on":
 			return fail(b.Lockdown+"-under-secure-boot", seen+", although Secure Boot is on")
-		case b.Firmware == "other" || b.SecureBoot == "off" || b.SecureBoot == "absent" && !efiHidden(b):
+		case b.Firmware == "other" || b.SecureBoot == "off" || b.SecureBoot == "absent":
 			return notApplicable("secure-boot-off", "lockdown is expected under Secure Boot only, and Secure Boot is not on; lockdown is "+b.Lockdown)
 		}
-		return unread("whether Secure Boot is on, which decides whether lockdown is expected")
+		return unsaid("whether Secure Boot is on, which decides whether lockdown is expected")
 	case "not-offered":
 		return notApplicable("not-offered", "this system ships without lockdown; lockdown is "+b.Lockdown)
 	case "":
@@ -172,7 +157,7 @@ func judgeMAC(b node.BootState, g Given) Finding {
 	case want == "selinux-permissive" && b.SELinux == "permissive":
 		return notApplicable("permissive", "SELinux is permissive, as this system ships it")
 	case b.SELinux == "" && want != "apparmor" || b.AppArmor == "" && want != "selinux":
-		return unread("whether SELinux or AppArmor is enforced")
+		return unsaid("whether SELinux or AppArmor is enforced")
 	}
 	switch want {
 	case "selinux":
