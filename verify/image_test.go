@@ -638,7 +638,6 @@ func TestOneEdit(t *testing.T) {
 		change: map[string]string{
 			"image-read-only":   "fail writable-overlay",
 			"image-unwritable":  "fail writable-overlay",
-			"image-verified":    "fail not-verified",
 			"no-shadowed-paths": "fail writable-overlay",
 		},
 		level: 0,
@@ -693,7 +692,6 @@ func TestOneEdit(t *testing.T) {
 		change: map[string]string{
 			"image-read-only":             "fail writable-overlay",
 			"image-unwritable":            "fail writable-overlay",
-			"image-verified":              "fail not-verified",
 			"no-shadowed-paths":           "fail writable-overlay",
 			"no-undeclared-writable-exec": "fail undeclared",
 		},
@@ -706,8 +704,6 @@ func TestOneEdit(t *testing.T) {
 		},
 		change: map[string]string{
 			"image-read-only":             "fail writable-overlay",
-			"image-unwritable":            "fail writable-overlay",
-			"image-verified":              "fail not-verified",
 			"no-shadowed-paths":           "fail writable-overlay",
 			"no-undeclared-writable-exec": "fail undeclared",
 		},
@@ -887,8 +883,6 @@ func TestOneEdit(t *testing.T) {
 		node: "debian",
 		edit: func(t *testing.T, n *imageNode) { n.mount("90 1 8:1 /usr /usr ro,relatime - ext4 /dev/sda1 rw") },
 		change: map[string]string{
-			"image-unwritable":  "fail writable-backing",
-			"image-verified":    "fail not-verified",
 			"no-shadowed-paths": "fail shadowed",
 		},
 		level: 0,

@@ -353,17 +353,19 @@ type outcome struct {
 }
 
 // each runs a check on each part: one failure fails, one unknown leaves it
-// unknown, one part that does not offer it makes it not applicable. The first
-// of the worst gives the code and the sentence, all of them the items.
+// unknown. Where the image itself does not offer what is asked, neither does
+// what lies over it, and the check is not applicable. The first of the worst
+// gives the code and the sentence, all of them the items.
 func (f *imageFacts) each(good Finding, judge func(part) outcome) Finding {
-	order := []Verdict{Fail, Unknown, NotApplicable}
+	order := []Verdict{Fail, Unknown, NotApplicable, Pass}
 	worst, items := outcome{verdict: Pass}, []string{}
 	for _, p := range f.parts {
 		o := judge(p)
-		rank, at := slices.Index(order, o.verdict), slices.Index(order, worst.verdict)
-		switch {
-		case o.verdict == Pass:
-		case worst.verdict == Pass, rank < at:
+		if o.verdict == NotApplicable && p.role == base {
+			return notApplicable(o.code, o.why, p.String())
+		}
+		switch rank, at := slices.Index(order, o.verdict), slices.Index(order, worst.verdict); {
+		case rank < at:
 			worst, items = o, []string{p.String()}
 		case rank == at:
 			items = append(items, p.String())
