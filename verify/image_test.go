@@ -829,7 +829,7 @@ func TestOneEdit(t *testing.T) {
 		change: map[string]string{
 			"image-read-only": "unknown subvolume-unknown",
 		},
-		level: 0,
+		level: 0, claimed: 1,
 	}, {
 		name: "the next snapshot is being built by transactional-update",
 		node: "microos",
