@@ -59,8 +59,8 @@ func TestLevelSaysWhyNotMore(t *testing.T) {
 		want []string // each reason, in part
 	}{
 		{"an ordinary host is mutable for one reason", debian(), []string{"/ is mounted writable (ext4)"}},
-		{"a snapshot can be written by root", microos(), []string{"btrfs snapshot"}},
-		{"Talos without Secure Boot", talos(), []string{"no dm-verity", "Secure Boot is off"}},
+		{"a snapshot can be written by root", microos(), []string{"/ is btrfs, which root can write"}},
+		{"Talos without Secure Boot", talos(), []string{"/ is an image in memory", "Secure Boot is off"}},
 		{"at 4 only the quote is missing", talosSecureBoot(), []string{"no TPM quote"}},
 		{"an unknown says what would settle it", flatcar().edit(func(n *imageNode) { withoutTables(&n.verity) }),
 			[]string{"takes root (CAP_SYS_ADMIN and /dev/mapper/control)", "Secure Boot is off"}},

@@ -279,6 +279,8 @@ func declaredShadow(m node.Mount, p *profiles.Profile) bool {
 // a squashfs in a mount table is proof enough where there is no more.
 type imageFacts struct {
 	osImage
+	system   node.System
+	noSystem *node.Missing
 	verity   node.VerityState
 	noVerity *node.Missing
 	leaned   bool // whether the verdict rests on verity
@@ -297,40 +299,60 @@ func (f *imageFacts) held() (node.VerityState, *outcome) {
 
 // onImage makes a judge of the OS image.
 func onImage(judge func(*imageFacts, Given) Finding) Judge {
-	return onImageWith(node.OS, func(f *imageFacts, _ node.System, g Given) Finding { return judge(f, g) })
+	return imageJudge(func(f *imageFacts) Judge {
+		return On(node.Mounts, func(m []node.Mount, g Given) Finding {
+			return f.on(m, g, func() Finding { return judge(f, g) })
+		})
+	})
 }
 
 // onImageWith makes a judge of the OS image and one more fact.
 func onImageWith[A any](a node.Source[A], judge func(*imageFacts, A, Given) Finding) Judge {
-	reads := []string{node.OS.Name, node.Mounts.Name, node.Verity.Name}
-	if !slices.Contains(reads, a.Name) {
-		reads = append(reads, a.Name)
-	}
-	return Judge{reads, func(facts node.Facts, g Given) Finding {
-		verity, verityGaps, noVerity := node.Verity.Of(facts)
-		f := &imageFacts{verity: verity, noVerity: noVerity}
-		needed := On3(node.OS, node.Mounts, a, func(s node.System, mounts []node.Mount, va A, g Given) Finding {
-			if finding, elsewhere := notTheHost(s); elsewhere {
-				return finding
-			}
-			im, ok := imageOf(mounts, g.Profile)
-			if !ok {
-				return withoutRoot()
-			}
-			f.osImage = im
-			return judge(f, va, g)
+	return imageJudge(func(f *imageFacts) Judge {
+		return On2(node.Mounts, a, func(m []node.Mount, va A, g Given) Finding {
+			return f.on(m, g, func() Finding { return judge(f, va, g) })
 		})
-		finding := needed.decide(facts, g)
-		if f.leaned && noVerity == nil {
-			finding = withGaps(finding, verityGaps)
+	})
+}
+
+// onImageWith2 makes a judge of the OS image and two more facts.
+func onImageWith2[A, B any](a node.Source[A], b node.Source[B], judge func(*imageFacts, A, B, Given) Finding) Judge {
+	return imageJudge(func(f *imageFacts) Judge {
+		return On3(node.Mounts, a, b, func(m []node.Mount, va A, vb B, g Given) Finding {
+			return f.on(m, g, func() Finding { return judge(f, va, vb, g) })
+		})
+	})
+}
+
+// imageJudge adds to a judge what it may lean on beside the facts it needs. Of
+// the system it takes only what process 1 is, so that a marker path which could
+// not be looked at takes nothing from what the mounts prove.
+func imageJudge(needed func(*imageFacts) Judge) Judge {
+	reads := append([]string{node.OS.Name, node.Verity.Name}, needed(&imageFacts{}).reads...)
+	return Judge{reads, func(facts node.Facts, g Given) Finding {
+		f := &imageFacts{}
+		var gaps []node.Gap
+		f.system, _, f.noSystem = node.OS.Of(facts)
+		f.verity, gaps, f.noVerity = node.Verity.Of(facts)
+		finding := needed(f).decide(facts, g)
+		if f.leaned && f.noVerity == nil {
+			finding = withGaps(finding, gaps)
 		}
 		return finding
 	}}
 }
 
-// withoutRoot is the finding on a mount table that nothing is mounted on / in.
-func withoutRoot() Finding {
-	return unknown("no-root", "the mount table shows nothing that is mounted on /")
+// on judges the image of these mounts, where they are the host's.
+func (f *imageFacts) on(mounts []node.Mount, g Given, judge func() Finding) Finding {
+	if finding, elsewhere := notTheHost(f.system); elsewhere {
+		return finding
+	}
+	im, ok := imageOf(mounts, g.Profile)
+	if !ok {
+		return unknown("no-root", "the mount table shows nothing that is mounted on /")
+	}
+	f.osImage = im
+	return judge()
 }
 
 // notTheHost is the finding where process 1 is not the machine's: its mounts
@@ -379,11 +401,3 @@ func (f *imageFacts) each(good Finding, judge func(part) outcome) Finding {
 
 // offers reports whether systems of this profile have level n as shipped.
 func (g Given) offers(n int) bool { return g.Profile.Image.Level >= n }
-
-// words are the profile's words for a verdict of a check, or else those given.
-func (g Given) words(check, otherwise string) string {
-	if w := g.Profile.Words[check]; w != "" {
-		return w
-	}
-	return otherwise
-}

@@ -62,7 +62,7 @@ func (f *imageFacts) verified(p part, g Given) outcome {
 	case p.Type == "overlay":
 		return f.unverified(p, g, fmt.Sprintf("%s is an overlay, which checks nothing", p.Path))
 	case f.inMemory(p):
-		return outcome{NotApplicable, "image-in-memory", g.words("image-verified", fmt.Sprintf("%s is an image in memory: no disk is read that could be checked", p.Path))}
+		return outcome{NotApplicable, "image-in-memory", fmt.Sprintf("%s is an image in memory: no disk is read that could be checked", p.Path)}
 	case p.Device.Kind == "unknown":
 		return outcome{Unknown, "device-unknown", fmt.Sprintf("the device under %s could not be followed through /sys/dev/block", p.Path)}
 	case p.Device.Kind != "dm" && !(p.Type == "btrfs" && p.Device.Kind == "none"):
@@ -87,7 +87,7 @@ func (f *imageFacts) verified(p part, g Given) outcome {
 // unverified is the outcome on a part without any mechanism that checks it.
 func (f *imageFacts) unverified(p part, g Given, why string) outcome {
 	if p.role == base && !g.Profile.Image.Verity {
-		return outcome{NotApplicable, "not-offered", g.words("image-verified", why)}
+		return outcome{NotApplicable, "not-offered", why}
 	}
 	return outcome{Fail, "not-verified", why}
 }
@@ -241,13 +241,13 @@ var cmdlineMatchesMapping = Check{
 func (f *imageFacts) withoutHash(g Given) Finding {
 	for _, p := range f.parts {
 		if p.role == base && f.inMemory(p) {
-			return notApplicable("image-in-memory", g.words("cmdline-matches-mapping", "the image is in memory, and the command line names no root hash"))
+			return notApplicable("image-in-memory", "the image is in memory, and the command line names no root hash")
 		}
 	}
 	if g.Profile.Image.Verity {
 		return fail("no-booted-hash", "the kernel command line names no root hash, which a released image of this system always does")
 	}
-	return notApplicable("no-hash", g.words("cmdline-matches-mapping", "the kernel command line names no root hash"))
+	return notApplicable("no-hash", "the kernel command line names no root hash")
 }
 
 func (f *imageFacts) matchesBooted(b node.BootState, v node.VerityState) Finding {
