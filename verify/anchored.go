@@ -88,7 +88,7 @@ func (f *imageFacts) fromMemory(p part) bool {
 			return false
 		}
 	}
-	v, missing := f.held()
+	v, missing := f.held(devices)
 	if missing != nil {
 		return false
 	}

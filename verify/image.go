@@ -126,7 +126,7 @@ func (f *imageFacts) readOnlySubvolume(p part) outcome {
 	if _, rescue := p.Option("rescue"); rescue && p.SuperReadOnly() {
 		return outcome{verdict: Pass}
 	}
-	v, missing := f.held()
+	v, missing := f.held(subvolumes)
 	if missing != nil {
 		return *missing
 	}
@@ -212,7 +212,7 @@ func (f *imageFacts) unwritable(p part, g Given) outcome {
 	case p.Device.Kind == "unknown":
 		return outcome{Unknown, "device-unknown", fmt.Sprintf("the device under %s could not be followed through /sys/dev/block", p.Path)}
 	case p.Device.Kind == "dm" || p.Device.Kind == "none" && p.Type == "btrfs":
-		v, missing := f.held()
+		v, missing := f.held(devices)
 		if missing != nil {
 			return *missing
 		}
@@ -261,7 +261,7 @@ func (f *imageFacts) unwritableOverlay(p part, g Given) outcome {
 	if hidden == 0 {
 		return outcome{verdict: Pass}
 	}
-	v, missing := f.held()
+	v, missing := f.held(devices)
 	if missing != nil {
 		return *missing
 	}

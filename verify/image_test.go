@@ -1135,6 +1135,26 @@ func TestOneEdit(t *testing.T) {
 		},
 		level: 1, claimed: 1,
 	}, {
+		name:  "what ostree says could not be read: nothing to a verity root",
+		node:  "cos",
+		edit:  func(_ *testing.T, n *imageNode) { n.gapIn = "/run/ostree-booted" },
+		level: 3,
+	}, {
+		name: "what ostree says could not be read: it decides about a composefs that demands fs-verity",
+		node: "coreos",
+		edit: func(t *testing.T, n *imageNode) {
+			n.remount(t, "metacopy=on", "metacopy=on,verity=require")
+			n.verity.ComposefsImage = ""
+			n.gapIn = "fs-verity of the composefs image"
+		},
+		change: map[string]string{"image-verified": "unknown gap-denied"},
+		level:  2,
+	}, {
+		name:  "the property of a subvolume could not be read: nothing to a verity root",
+		node:  "flatcar",
+		edit:  func(_ *testing.T, n *imageNode) { n.gapIn = "the read-only property of the subvolume on /" },
+		level: 3,
+	}, {
 		name: "a gap in the mounts",
 		node: "microos",
 		edit: func(_ *testing.T, n *imageNode) { n.gaps = []string{"mounts"} },

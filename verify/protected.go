@@ -283,13 +283,22 @@ type imageFacts struct {
 	noSystem *node.Missing
 	verity   node.VerityState
 	noVerity *node.Missing
-	leaned   bool // whether the verdict rests on verity
+	leaned   []holding // the parts of verity that the verdict rests on
 }
 
+// holding is a part of the fact verity that a verdict can rest on alone.
+type holding string
+
+const (
+	devices    holding = "device" // device-mapper, loop devices, hashes on the command line
+	composefs  holding = "ostree" // what ostree says of its image
+	subvolumes holding = "subvolume"
+)
+
 // held is what holds the content of the mounted file systems, or the outcome
-// where that is not known.
-func (f *imageFacts) held() (node.VerityState, *outcome) {
-	f.leaned = true
+// where that is not known. What says which part of it the verdict rests on.
+func (f *imageFacts) held(what holding) (node.VerityState, *outcome) {
+	f.leaned = append(f.leaned, what)
 	if f.noVerity != nil {
 		m := withoutFact(f.noVerity)
 		return node.VerityState{}, &outcome{Unknown, m.Code, m.Reason}
@@ -335,11 +344,25 @@ func imageJudge(needed func(*imageFacts) Judge) Judge {
 		f.system, _, f.noSystem = node.OS.Of(facts)
 		f.verity, gaps, f.noVerity = node.Verity.Of(facts)
 		finding := needed(f).decide(facts, g)
-		if f.leaned && f.noVerity == nil {
-			finding = withGaps(finding, gaps)
+		if f.noVerity == nil {
+			finding = withGaps(finding, slices.DeleteFunc(slices.Clone(gaps), func(g node.Gap) bool {
+				return !slices.Contains(f.leaned, gapIn(g))
+			}))
 		}
 		return finding
 	}}
+}
+
+// gapIn says in which part of the fact verity a gap is. One that names neither
+// ostree nor a subvolume counts as one in the devices, on which most rests.
+func gapIn(g node.Gap) holding {
+	switch {
+	case strings.Contains(g.What, "subvolume"):
+		return subvolumes
+	case strings.Contains(g.What, "ostree"), strings.Contains(g.What, "composefs"):
+		return composefs
+	}
+	return devices
 }
 
 // on judges the image of these mounts, where they are the host's.

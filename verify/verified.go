@@ -68,7 +68,7 @@ func (f *imageFacts) verified(p part, g Given) outcome {
 	case p.Device.Kind != "dm" && !(p.Type == "btrfs" && p.Device.Kind == "none"):
 		return f.unverified(p, g, fmt.Sprintf("%s (%s) is on no device that the kernel checks", p.Path, p.Type))
 	}
-	v, missing := f.held()
+	v, missing := f.held(devices)
 	if missing != nil {
 		return *missing
 	}
@@ -97,13 +97,13 @@ func (f *imageFacts) unverified(p part, g Given, why string) outcome {
 // say what was wanted, the mount option what the kernel does.
 func (f *imageFacts) verifiedComposefs(p part, g Given) outcome {
 	if how, _ := p.Option("verity"); how != "require" {
-		v, missing := f.held()
+		v, missing := f.held(composefs)
 		if missing == nil && v.Ostree != nil && (v.Ostree.ComposefsVerity == "true" || v.Ostree.ComposefsSigned != "") {
 			return outcome{Fail, "fs-verity-not-required", fmt.Sprintf("this deployment was prepared for fs-verity, but %s is mounted without verity=require", p.Path)}
 		}
 		return f.unverified(p, g, fmt.Sprintf("%s is a composefs without verity=require: files are read unchecked", p.Path))
 	}
-	v, missing := f.held()
+	v, missing := f.held(composefs)
 	if missing != nil {
 		return *missing
 	}
@@ -226,7 +226,7 @@ var cmdlineMatchesMapping = Check{
 	},
 	ImageOnly: true,
 	Judge: onImageWith(node.Boot, func(f *imageFacts, b node.BootState, g Given) Finding {
-		v, missing := f.held()
+		v, missing := f.held(devices)
 		if missing != nil {
 			return Finding{Verdict: missing.verdict, Code: missing.code, Reason: missing.why}
 		}
