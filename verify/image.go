@@ -2,6 +2,7 @@ package verify
 
 import (
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 
@@ -22,7 +23,7 @@ func imageRefs(more ...Ref) []Ref {
 		{"NIST SP 800-53 r5", "SI-7"},
 		{"NIST SP 800-190", "4.5.3"},
 		{"PCI DSS 4.0.1", "11.5.2"},
-		{"ISO/IEC 27001:2022", "A.8.9"},
+		{"ISO 27001", "8.9"},
 		{"BSI IT-Grundschutz", "SYS.1.1.A38"},
 	})
 }
@@ -36,7 +37,7 @@ var imageReadOnly = Check{
 	Refs: imageRefs(
 		Ref{"NIST SP 800-53 r5", "SC-34"},
 		Ref{"NIST SP 800-53 r5", "CM-5"},
-		Ref{"CIS Bottlerocket 1.0.0", "1.3.1"},
+		Ref{"CIS Bottlerocket", "1.3.1"},
 	),
 	Help: Help{
 		Why: "What cannot be written cannot be changed by whoever breaks out of a container. It is the ground that every other statement about the image stands on.",
@@ -78,9 +79,38 @@ func (f *imageFacts) readOnly(p part) outcome {
 		// ext4 since Linux 6.15 says so when an error made it read-only.
 		return outcome{Fail, "read-only-by-error", fmt.Sprintf("%s is read-only because of an error on its disk, which protects nothing", p.Path)}
 	case p.Type == "btrfs" && p.role != store:
-		return f.readOnlySubvolume(p)
+		if o := f.readOnlySubvolume(p); o.verdict != Pass || f.propertySet(p) {
+			return o // the property holds wherever else it is mounted
+		}
+	}
+	if m, ok := f.writableElsewhere(p); ok {
+		return outcome{Fail, "writable-elsewhere", fmt.Sprintf("%s is read-only by its mount alone, and the same files can be written through %s", p.Path, nameOf(m))}
 	}
 	return outcome{verdict: Pass}
+}
+
+// writableElsewhere finds a writable mount of the same file system through
+// which the files of a part can be reached. A mount's own flag holds no further
+// than the mount.
+func (f *imageFacts) writableElsewhere(p part) (node.Mount, bool) {
+	if p.SuperReadOnly() || p.Device.Kind == "unknown" {
+		return node.Mount{}, false
+	}
+	for _, m := range f.mounts {
+		if m.Type != p.Type || m.Device != p.Device || m.Anon != p.Anon || m.ReadOnly() || !m.Visible || !below(p.Root, m.Root) {
+			continue
+		}
+		there := path.Join(m.Path, strings.TrimPrefix(p.Root, m.Root))
+		if on, ok := carrier(f.mounts, there); ok && on.Path == m.Path {
+			return m, true
+		}
+	}
+	return node.Mount{}, false
+}
+
+// propertySet reports whether the subvolume on a part is known to be read-only.
+func (f *imageFacts) propertySet(p part) bool {
+	return slices.Contains(f.verity.Subvolumes, node.MountedSubvolume{Path: p.Path, ReadOnly: true})
 }
 
 // readOnlySubvolume judges the second switch of btrfs: the property of the
@@ -96,7 +126,7 @@ func (f *imageFacts) readOnlySubvolume(p part) outcome {
 	if _, rescue := p.Option("rescue"); rescue && p.SuperReadOnly() {
 		return outcome{verdict: Pass}
 	}
-	v, missing := f.held()
+	v, missing := f.held(subvolumes)
 	if missing != nil {
 		return *missing
 	}
@@ -129,6 +159,12 @@ func deviceOf(m node.Mount, v node.VerityState) (node.DMDevice, bool) {
 		return node.DMDevice{}, false
 	}
 	return v.Devices[i], true
+}
+
+// unknownBtrfs is the outcome on a btrfs whose device is not known: its mounts
+// show an anonymous device number, and with device-mapper in use it may be on one.
+func unknownBtrfs(p part) outcome {
+	return outcome{Unknown, "device-unknown", fmt.Sprintf("which device the btrfs on %s is on is not known", p.Path)}
 }
 
 var imageUnwritable = Check{
@@ -176,7 +212,7 @@ func (f *imageFacts) unwritable(p part, g Given) outcome {
 	case p.Device.Kind == "unknown":
 		return outcome{Unknown, "device-unknown", fmt.Sprintf("the device under %s could not be followed through /sys/dev/block", p.Path)}
 	case p.Device.Kind == "dm" || p.Device.Kind == "none" && p.Type == "btrfs":
-		v, missing := f.held()
+		v, missing := f.held(devices)
 		if missing != nil {
 			return *missing
 		}
@@ -186,6 +222,8 @@ func (f *imageFacts) unwritable(p part, g Given) outcome {
 			return outcome{verdict: Pass}
 		case !ok && p.Device.Kind == "dm":
 			return outcome{Unknown, "device-unknown", fmt.Sprintf("nothing is known of the device-mapper device %q under %s", p.Device.Name, p.Path)}
+		case !ok && g.offers(2) && len(v.Devices) > 0:
+			return unknownBtrfs(p)
 		}
 	}
 	return f.notSo(p, g, "writable-backing", fmt.Sprintf("%s is %s, which root can write after a remount or a change of its properties", p.Path, p.Type))
@@ -197,7 +235,7 @@ func (f *imageFacts) unwritable(p part, g Given) outcome {
 // composefs, whatever the profile offers today.
 func (f *imageFacts) notSo(p part, g Given, code, why string) outcome {
 	if p.role == base && (!g.offers(2) || f.layout == ostreeBind) {
-		return outcome{NotApplicable, "not-offered", g.words("image-unwritable", why)}
+		return outcome{NotApplicable, "not-offered", why}
 	}
 	return outcome{Fail, code, why}
 }
@@ -223,7 +261,7 @@ func (f *imageFacts) unwritableOverlay(p part, g Given) outcome {
 	if hidden == 0 {
 		return outcome{verdict: Pass}
 	}
-	v, missing := f.held()
+	v, missing := f.held(devices)
 	if missing != nil {
 		return *missing
 	}
