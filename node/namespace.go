@@ -81,7 +81,7 @@ func (n *mountNamespaces) load(h *Host) {
 // load reads the mount table of the namespace from a process in it whose root is
 // the namespace's: after chroot(2) a process sees a part of it under other names.
 func (ns *mountNamespace) load(h *Host) ([]byte, error) {
-	var first error
+	var first error = &Error{"reading", "/" + ns.dirs[0] + "/mountinfo", Absent, ""}
 	for i, dir := range ns.dirs {
 		if i == 16 {
 			break
@@ -96,7 +96,10 @@ func (ns *mountNamespace) load(h *Host) ([]byte, error) {
 				return b, nil
 			}
 		}
-		if first == nil || vanished(first) {
+		if codeOf(err) == Failed && ended(h, dir) { // mountinfo of a zombie answers EINVAL
+			continue
+		}
+		if vanished(first) {
 			first = err
 		}
 	}

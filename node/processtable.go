@@ -1,7 +1,6 @@
 package node
 
 import (
-	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -213,7 +212,7 @@ func readProcess(h *Host, pid int) (*process, error) {
 	case err == nil:
 		p.exe, p.deleted = strings.CutSuffix(link, " (deleted)")
 	case vanished(err):
-		if s, err := readStatus(h, dir); vanished(err) || err == nil && !s.memory {
+		if ended(h, dir) {
 			return nil, nil
 		}
 		p.exeErr = &Error{"reading link", "/" + dir + "/exe", Failed, "the process runs and has no executable"}
@@ -297,11 +296,15 @@ func (p *process) readArgs(h *Host, unread *tally) {
 	}
 }
 
-// vanished reports whether err says that the process is no more: its files are
-// absent, or answer ESRCH when they had been opened before it ended.
-func vanished(err error) bool {
-	var e *Error
-	return IsAbsent(err) || errors.As(err, &e) && e.Code == Failed && strings.Contains(e.Detail, "no such process")
+// vanished reports whether err says that the process is no more. ESRCH, which a
+// file of it answers that had been opened before, is absence too.
+func vanished(err error) bool { return IsAbsent(err) }
+
+// ended reports whether nothing of the process runs any more: it vanished, or
+// its parent has not yet asked how it ended.
+func ended(h *Host, dir string) bool {
+	s, err := readStatus(h, dir)
+	return vanished(err) || err == nil && !s.memory
 }
 
 // tally counts what could not be read of many alike things, for one gap.
