@@ -122,7 +122,7 @@ func TestClassify(t *testing.T) {
 		{"a service with a mount namespace of its own", "", aProcess{cgroup: "0::/system.slice/systemd-logind.service\n", mntns: ns, mountinfo: flatcarMounts}, "", 0},
 		{"talos: the kubelet is a service in an image of its own", "", aProcess{cgroup: "0::/podruntime/kubelet\n", mntns: ns, mountinfo: containerMounts}, "", 0},
 		{"a host process that hides in a pod's cgroup", "", aProcess{cgroup: pod}, "", 0},
-		{"a host process that hides there in a copy of the host's mount namespace", "", aProcess{cgroup: pod, mntns: ns, mountinfo: strings.ReplaceAll(flatcarMounts, "26 1 ", "126 101 ")}, "", 0},
+		{"a host process that hides there in a copy of the host's mount namespace", "", aProcess{cgroup: pod, mntns: ns, mountinfo: copiedMounts}, "", 0},
 		{"the namespace may not be seen, its mounts are the host's", "", aProcess{cgroup: pod, mntns: "! denied"}, "", 0},
 		{"the namespace may not be seen, its mounts are a container's", "", aProcess{cgroup: pod, mntns: "! denied", root: "! denied", mountinfo: containerMounts}, someID, 0},
 		{"nothing of it may be seen", "", aProcess{cgroup: pod, mntns: "! denied", root: "! denied", mountinfo: "! denied"}, someID, 1},

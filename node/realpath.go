@@ -13,6 +13,7 @@ func realPath(h *Host, p string) (string, error) {
 		next := path.Join(at, left[0])
 		left = left[1:]
 		if next == "/" {
+			at = next
 			continue
 		}
 		info, err := h.Lstat(next[1:])
