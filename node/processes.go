@@ -124,9 +124,10 @@ func (t *processTable) program(h *Host, p *process, unread *tally) (Program, err
 		s, err := t.script(h, p, arg)
 		switch {
 		case vanished(err):
+			return prog, err
 		case err != nil:
 			unread.add(p.pid, err)
-			prog.Script = quoteName(arg)
+			prog.Script = quoteName(s.name)
 		default:
 			prog.Script = quoteName(s.name)
 			prog.Deleted = prog.Deleted || s.deleted
@@ -160,6 +161,9 @@ func (t *processTable) program(h *Host, p *process, unread *tally) (Program, err
 	return prog, nil
 }
 
+// bashScript is the descriptor that bash keeps the script open on which it reads.
+const bashScript = "255"
+
 // scriptFile is where an interpreter has its script from.
 type scriptFile struct {
 	name    string // as the process names it, made absolute
@@ -173,10 +177,14 @@ func (t *processTable) script(h *Host, p *process, arg string) (scriptFile, erro
 	s := scriptFile{name: arg}
 	if fd, ok := descriptor(arg); ok {
 		link, err := h.ReadLink(p.dir + "/fd/" + fd)
+		if IsAbsent(err) {
+			link, err = h.ReadLink(p.dir + "/fd/" + bashScript)
+		}
+		if IsAbsent(err) { // the process runs on, and has closed it
+			err = &Error{"reading link", "/" + p.dir + "/fd/" + fd, Failed, "the script's descriptor is closed"}
+		}
 		if err != nil {
-			if IsAbsent(err) { // the process runs on, and has closed it
-				err = &Error{"reading link", "/" + p.dir + "/fd/" + fd, Failed, "the script's descriptor is closed"}
-			}
+			s.name = path.Dir(arg) + "/N"
 			return s, err
 		}
 		if s.name, s.deleted = strings.CutSuffix(link, " (deleted)"); !strings.HasPrefix(s.name, "/") {
@@ -210,6 +218,11 @@ func (t *processTable) script(h *Host, p *process, arg string) (scriptFile, erro
 		s.at = real
 	case IsAbsent(err) && relative:
 		// The process may have changed its directory since it started.
+		if link, err := h.ReadLink(p.dir + "/fd/" + bashScript); err == nil && path.Base(link) == path.Base(arg) {
+			s.name, s.at = link, link
+			return s, nil
+		}
+		s.name = arg
 		return s, &Error{"looking for", "a script of the working directory", Failed, "it is not there: the process may have changed its directory"}
 	case IsAbsent(err):
 		s.deleted = true

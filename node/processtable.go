@@ -113,7 +113,7 @@ func readProcesses(h *Host) (*processTable, error) {
 		statuses.of = 0
 	}
 	own := t.cgroupsOutside(h)
-	containers := tally{what: "container processes, told from host processes by their mounts"}
+	containers := tally{what: "mounts of processes in the cgroups of containers"}
 	for i := range t.processes {
 		p := &t.processes[i]
 		if p.container == "" && own && !p.outside {

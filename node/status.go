@@ -11,7 +11,6 @@ import (
 // procStatus is what matters of /proc/<pid>/status: proc_pid_status(5).
 type procStatus struct {
 	comm     string
-	state    byte // R, S, D, T, t, I, Z or X
 	uid, gid uint32
 	groups   []uint32
 	threads  int
@@ -27,7 +26,7 @@ func parseStatus(b []byte) (procStatus, error) {
 	if len(b) > 0 && b[len(b)-1] != '\n' {
 		return s, fmt.Errorf("the status is cut: no newline at its end")
 	}
-	seen := map[string]bool{}
+	var seen [len(statusFields)]bool
 	for line := range bytes.Lines(b) {
 		key, value, ok := bytes.Cut(line[:len(line)-1], []byte(":"))
 		if !ok {
@@ -37,39 +36,38 @@ func parseStatus(b []byte) (procStatus, error) {
 			s.memory = true
 			continue
 		}
-		switch string(key) {
-		case "Name", "State", "Uid", "Gid", "Groups", "Threads", "Kthread", "CapEff":
-		default:
-			continue
-		}
-		name := string(key)
-		if seen[name] {
-			return s, fmt.Errorf("status line %.200q: %s stands twice", line, name)
-		}
-		seen[name] = true
-		if err := s.set(name, strings.TrimPrefix(string(value), "\t")); err != nil {
-			return s, fmt.Errorf("status line %.200q: %w", line, err)
+		for i, name := range statusFields {
+			if string(key) != name {
+				continue
+			}
+			if seen[i] {
+				return s, fmt.Errorf("status line %.200q: %s stands twice", line, name)
+			}
+			seen[i] = true
+			if err := s.set(name, strings.TrimPrefix(string(value), "\t")); err != nil {
+				return s, fmt.Errorf("status line %.200q: %w", line, err)
+			}
 		}
 	}
-	for _, name := range []string{"Name", "State", "Uid", "Gid", "Groups", "Threads", "CapEff"} {
-		if !seen[name] {
+	for i, name := range statusFields {
+		if !seen[i] && name != "Kthread" {
 			return s, fmt.Errorf("the status has no field %s", name)
 		}
 	}
 	return s, nil
 }
 
+var statusFields = [...]string{"Name", "Uid", "Gid", "Groups", "Threads", "Kthread", "CapEff"}
+
 func (s *procStatus) set(name, value string) error {
 	var err error
 	switch name {
 	case "Name":
 		// The kernel escapes newline and backslash, and nothing else.
-		s.comm = strings.NewReplacer(`\n`, "\n", `\\`, `\`).Replace(value)
-	case "State":
-		if value == "" {
-			return fmt.Errorf("no state")
+		s.comm = value
+		if strings.Contains(value, `\`) {
+			s.comm = strings.NewReplacer(`\n`, "\n", `\\`, `\`).Replace(value)
 		}
-		s.state = value[0]
 	case "Uid":
 		s.uid, err = effective(value)
 	case "Gid":
