@@ -243,8 +243,14 @@ func parseKubeletArgs(words []string) ([]kubeletArg, error) {
 	return args, nil
 }
 
+// redactedArg stands in the process table for a value that may be secret.
+const redactedArg = "<redacted>"
+
 // flagValue adds the value of one argument to what earlier ones of the same name gave.
 func flagValue(kind flagKind, value string, earlier any) (any, error) {
+	if value == redactedArg && kind != flagHeaders {
+		return value, nil // it may not be known, and is no fault
+	}
 	words := strings.Split(value, ",")
 	switch kind {
 	case flagBool:
@@ -278,14 +284,14 @@ func flagValue(kind flagKind, value string, earlier any) (any, error) {
 	case flagHeaders:
 		for i, w := range words {
 			if w != "" && !strings.Contains(w, ":") {
-				words[i] = redactedHeader + ":" // taken out before it came here
+				words[i] = redactedArg + ":" // taken out before it came here
 			}
 		}
 		return addPairs(words, ":", earlier, func(string) (any, error) { return []any{redactedHeader}, nil })
 	case flagTaints:
-		return eachWord(words, earlier, parseTaint)
+		return eachWord(words, earlier, parseNodeTaint)
 	case flagModules:
-		return eachWord(words, earlier, parseModule)
+		return eachWord(words, earlier, parseLogLevel)
 	case flagMemory:
 		return eachWord(strings.Split(value, ";"), earlier, parseReservedMemory)
 	}
@@ -338,8 +344,8 @@ func eachWord(words []string, earlier any, parse func(string) (any, error)) (any
 	return list, nil
 }
 
-// parseTaint reads "key=value:effect", "key:effect" or "key=value:".
-func parseTaint(s string) (any, error) {
+// parseNodeTaint reads "key=value:effect", "key:effect" or "key=value:".
+func parseNodeTaint(s string) (any, error) {
 	pair, effect, ok := strings.Cut(s, ":")
 	if !ok {
 		return nil, fmt.Errorf("parsing taint %q: no effect", s)
@@ -352,7 +358,7 @@ func parseTaint(s string) (any, error) {
 	return taint, nil
 }
 
-func parseModule(s string) (any, error) {
+func parseLogLevel(s string) (any, error) {
 	pattern, level, ok := strings.Cut(s, "=")
 	if _, err := strconv.ParseUint(level, 10, 31); !ok || err != nil {
 		return nil, fmt.Errorf("parsing log level %q: not pattern=number", s)

@@ -20,7 +20,7 @@ func TestAllocatableOfTheLab(t *testing.T) {
 			Capacity, Allocatable map[string]string
 		}
 	}
-	if err := json.Unmarshal(corpus(t, "lab/k8s-host/node.json"), &n); err != nil {
+	if err := json.Unmarshal(kubeletSample(t, "lab/k8s-host/node.json"), &n); err != nil {
 		t.Fatal(err)
 	}
 	read := func(m map[string]string) Resources {
@@ -39,7 +39,7 @@ func TestAllocatableOfTheLab(t *testing.T) {
 		out.CPU, _ = q.Milli()
 		return out
 	}
-	k := kubeletHost(map[string]string{"k": string(corpus(t, "lab/k8s-host/kubelet-config.yaml"))}, kubeletProcess("--config=/k"))
+	k := kubeletHost(map[string]string{"k": string(kubeletSample(t, "lab/k8s-host/kubelet-config.yaml"))}, kubeletProcess("--config=/k"))
 	r, err := k.gathering.kubelet()
 	if err != nil {
 		t.Fatal(err)
@@ -154,7 +154,7 @@ func TestReservationGaps(t *testing.T) {
 		{"processors", map[string]string{"sys/devices/system/cpu/online": "3-1\n"}, []string{`the number of processors could not be read: parsing /sys/devices/system/cpu/online: "3-1" is no list of processors`}},
 		{"processes", map[string]string{"proc/sys/kernel/pid_max": "! denied"}, []string{"the number of processes that the kernel allows could not be read: reading /proc/sys/kernel/pid_max: permission denied"}},
 		{"cgroup", map[string]string{"sys/fs/cgroup/system.slice/memory.current": "max\n"}, []string{`the memory of cgroup /system.slice could not be read: parsing /sys/fs/cgroup/system.slice/memory.current: "max\n" is no count`}},
-		{"configuration", map[string]string{"k": "! denied"}, []string{"kubelet configuration /k could not be read: reading /k: permission denied"}},
+		{"configuration", map[string]string{"k": "! denied"}, []string{"the kubelet's settings could not be read: reading /k: permission denied"}},
 		{"a reservation that is a number", map[string]string{"k": kubeletHead + "kubeReserved: {cpu: 1}\n"}, []string{"the setting kubeReserved could not be read: parsing kubeReserved: 1 of cpu is no string"}},
 		{"a reservation that is no quantity", map[string]string{"k": kubeletHead + "kubeReserved: {memory: 1GB}\n"}, []string{`the reserved amounts could not be read: reserving memory: parsing quantity "1GB": not a number with a suffix such as m, k, Ki, Mi or Gi`}},
 		{"a kernel that does not keep the peak (before 5.19)", map[string]string{"sys/fs/cgroup/system.slice/memory.peak": "! absent"}, nil},

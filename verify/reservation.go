@@ -22,7 +22,7 @@ var reservationChecks = []Check{
 
 var reservationRefs = []Ref{
 	{"NIST SP 800-53 r5", "SC-5"}, {"NIST SP 800-53 r5", "SC-6"}, {"BSI IT-Grundschutz", "SYS.1.6.A15"},
-	{"ISO/IEC 27001:2022", "A.8.6"}, {"SOC 2", "A1.1"}, {"PCI Guidance for Containers and Container Orchestration Tools v1.0", "11.1"},
+	{"ISO 27001", "8.6"}, {"SOC 2", "A1.1"}, {"PCI SSC Guidance for Containers 1.0", "11.1"},
 }
 
 // onReservation makes a judge of the reservation that knows which of the
@@ -33,7 +33,7 @@ func onReservation(f func(node.KubeletState, node.ReservationState, Given) Findi
 		case k.Found == "absent":
 			return noKubelet()
 		case len(k.Unread) > 0:
-			return unknown("settings-unread", "what is reserved is not known: "+k.Unread[0]+" could not be read", k.Unread...)
+			return unreadSettings("what is reserved is not known", k)
 		}
 		return f(k, r, g)
 	})
