@@ -86,8 +86,9 @@ func hugePagesOf(mem map[string]int64) int64 {
 	return min(total, mem["MemTotal"]/size) * size // never more than there is
 }
 
-// readCPUs counts processors that are online. sysfs comes first: it tells of the
-// machine, where the affinity of this process may be narrower.
+// readCPUs counts processors that are online, by sysfs or, where that is not
+// mounted, /proc/cpuinfo. Both tell of the machine, where the affinity of this
+// process may be narrower.
 func readCPUs(h *Host) (int64, error) {
 	const online = "sys/devices/system/cpu/online"
 	b, err := h.ReadFile(online, 64<<10)
@@ -100,9 +101,6 @@ func readCPUs(h *Host) (int64, error) {
 	}
 	if !IsAbsent(err) {
 		return 0, err
-	}
-	if n, err := ask[int64](h, AskCPUs, ""); err == nil {
-		return n, nil
 	}
 	b, err = h.ReadFile("proc/cpuinfo", 16<<20)
 	if err != nil {
