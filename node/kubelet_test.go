@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
-	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -77,10 +76,12 @@ func TestKubeletFound(t *testing.T) {
 			{pid: 25408, comm: "kubelet", exe: "/usr/local/bin/kubelet", container: "kubelet", cgroup: "/podruntime/kubelet", args: []string{"/usr/local/bin/kubelet"}},
 		}, nil, "process /usr/local/bin/kubelet ", nil},
 		{"a kubelet of another cluster in a container (kind)", []process{
-			{pid: 77, comm: "kubelet", exe: "/usr/bin/kubelet", container: "abc", args: []string{"/usr/bin/kubelet"}},
+			{pid: 1, comm: "systemd", exe: "/usr/lib/systemd/systemd"},
+			{pid: 77, dir: "proc/77", comm: "kubelet", exe: "/usr/bin/kubelet", container: "abc", args: []string{"/usr/bin/kubelet"}},
 		}, map[string]string{"proc/1/ns/net": "-> net:[1]", "proc/77/ns/net": "-> net:[2]"}, "absent  ", nil},
 		{"RKE1: in a container on the host's network", []process{
-			{pid: 77, comm: "kubelet", exe: "/opt/rke-tools/kubelet", container: "abc", args: []string{"kubelet"}},
+			{pid: 1, comm: "systemd", exe: "/usr/lib/systemd/systemd"},
+			{pid: 77, dir: "proc/77", comm: "kubelet", exe: "/opt/rke-tools/kubelet", container: "abc", args: []string{"kubelet"}},
 		}, map[string]string{"proc/1/ns/net": "-> net:[1]", "proc/77/ns/net": "-> net:[1]"}, "process /opt/rke-tools/kubelet ", nil},
 		{"hyperkube", []process{{pid: 5, comm: "hyperkube", exe: "/usr/bin/hyperkube", args: []string{"/usr/bin/hyperkube", "kubelet", "--v=2"}}}, nil,
 			"process /usr/bin/hyperkube ", nil},
@@ -326,16 +327,6 @@ func TestKubeletKeys(t *testing.T) {
 	}
 }
 
-// kubeletSample reads a sample that others published; a missing folder skips the test loudly.
-func kubeletSample(t *testing.T, name string) []byte {
-	t.Helper()
-	b, err := os.ReadFile(filepath.Join("../../shared/corpus", name))
-	if err != nil {
-		t.Skipf("THE CORPUS IS NOT THERE: %v", err)
-	}
-	return b
-}
-
 func TestKubeletCorpusConfigurations(t *testing.T) {
 	for _, tt := range []struct {
 		file, dropIn string
@@ -353,9 +344,9 @@ func TestKubeletCorpusConfigurations(t *testing.T) {
 	} {
 		t.Run(tt.file, func(t *testing.T) {
 			args := []string{"--config=/k"}
-			files := map[string]string{"k": string(kubeletSample(t, tt.file))}
+			files := map[string]string{"k": string(corpus(t, tt.file))}
 			if tt.dropIn != "" {
-				files["d/10.conf"] = string(kubeletSample(t, tt.dropIn))
+				files["d/10.conf"] = string(corpus(t, tt.dropIn))
 				args = append(args, "--config-dir=/d")
 			}
 			v, gaps := gatherKubelet(t, kubeletHost(files, kubeletProcess(args...)))
@@ -377,7 +368,7 @@ func TestKubeletCorpusConfigurations(t *testing.T) {
 func TestKubeletConfigz(t *testing.T) {
 	for _, name := range []string{"lab/k8s-host/configz.json", "lab/k8s-vm/configz.json"} {
 		var z struct{ Kubeletconfig json.RawMessage }
-		if err := json.Unmarshal(kubeletSample(t, name), &z); err != nil {
+		if err := json.Unmarshal(corpus(t, name), &z); err != nil {
 			t.Fatal(err)
 		}
 		v, gaps := gatherKubelet(t, kubeletHost(map[string]string{"k": string(z.Kubeletconfig)}, kubeletProcess("--config=/k")))
@@ -393,7 +384,7 @@ func TestKubeletCorpusArguments(t *testing.T) {
 		var f struct {
 			Args []string `json:"kubelet_args"`
 		}
-		if err := yaml.Unmarshal(kubeletSample(t, name), &f); err != nil {
+		if err := yaml.Unmarshal(corpus(t, name), &f); err != nil {
 			t.Fatal(err)
 		}
 		words[name] = f.Args
@@ -404,7 +395,7 @@ func TestKubeletCorpusArguments(t *testing.T) {
 			Args []string `json:"args"`
 		} `json:"processes"`
 	}
-	if err := yaml.Unmarshal(kubeletSample(t, "talos/processes-labels-1.10.facts.yaml"), &talos); err != nil {
+	if err := yaml.Unmarshal(corpus(t, "talos/processes-labels-1.10.facts.yaml"), &talos); err != nil {
 		t.Fatal(err)
 	}
 	for _, p := range talos.Processes {
@@ -412,11 +403,11 @@ func TestKubeletCorpusArguments(t *testing.T) {
 			words["talos"] = append([]string{p.Exe}, p.Args...)
 		}
 	}
-	_, line, _ := strings.Cut(strings.TrimSpace(string(kubeletSample(t, "cos/journal-kubelet-cmdline-gke-containerd.txt"))), `"_CMDLINE":"`)
+	_, line, _ := strings.Cut(strings.TrimSpace(string(corpus(t, "cos/journal-kubelet-cmdline-gke-containerd.txt"))), `"_CMDLINE":"`)
 	words["gke containerd"] = strings.Fields(strings.TrimRight(line, `",}`))
-	_, ps, _ := strings.Cut(string(kubeletSample(t, "cos/ps-kubelet-gke.txt")), "/home/kubernetes/bin/kubelet ")
+	_, ps, _ := strings.Cut(string(corpus(t, "cos/ps-kubelet-gke.txt")), "/home/kubernetes/bin/kubelet ")
 	words["gke ps"] = append([]string{"kubelet"}, strings.Fields(ps)...)
-	_, opts, _ := strings.Cut(string(kubeletSample(t, "cos/etc-default-kubelet-docker-era.txt")), `KUBELET_OPTS="`)
+	_, opts, _ := strings.Cut(string(corpus(t, "cos/etc-default-kubelet-docker-era.txt")), `KUBELET_OPTS="`)
 	opts, _, _ = strings.Cut(opts, `"`)
 	words["gke env"] = append([]string{"kubelet"}, strings.Fields(opts)...)
 
@@ -546,7 +537,7 @@ func TestKubeletCredential(t *testing.T) {
 			}
 		})
 	}
-	gke := kubeletSample(t, "cos/kubelet-kubeconfig-gke.yaml")
+	gke := corpus(t, "cos/kubelet-kubeconfig-gke.yaml")
 	once := redactKubeconfig(gke)
 	if got := string(once); got != `{"credential":"certificate-file"}` || string(redactKubeconfig(once)) != got {
 		t.Errorf("GKE's kubeconfig: %s", got)

@@ -4,7 +4,6 @@ import (
 	"path"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -22,12 +21,16 @@ func findKubelet(h *Host, t *processTable) (process, foundKubelet) {
 	var named, called, inside []process
 	for _, p := range t.processes {
 		ours := p.container == "" || strings.HasPrefix(p.cgroup, "/podruntime/kubelet")
+		if isQuestion(p.args) {
+			continue
+		}
 		switch {
-		case isQuestion(p.args):
-		case isKubeletExe(p) && ours:
-			named = append(named, p)
-		case isKubeletExe(p) && onHostNetwork(h, p):
-			inside = append(inside, p)
+		case isKubeletExe(p):
+			if ours {
+				named = append(named, p)
+			} else if sharesHostNetwork(h, p) {
+				inside = append(inside, p)
+			}
 		case p.comm == "kubelet" && ours:
 			called = append(called, p) // a script, or a kubelet whose executable cannot be seen
 		}
@@ -52,13 +55,14 @@ func findKubelet(h *Host, t *processTable) (process, foundKubelet) {
 	return process{}, foundKubelet{how: "absent"}
 }
 
-// onHostNetwork reports whether a process is in the network namespace of process 1.
-func onHostNetwork(h *Host, p process) bool {
+// sharesHostNetwork reports whether a process is seen to be in the network
+// namespace of process 1.
+func sharesHostNetwork(h *Host, p process) bool {
 	host, err := h.ReadLink("proc/1/ns/net")
 	if err != nil {
 		return false
 	}
-	own, err := h.ReadLink("proc/" + strconv.Itoa(p.pid) + "/ns/net")
+	own, err := h.ReadLink(p.dir + "/ns/net")
 	return err == nil && own == host
 }
 
@@ -222,7 +226,7 @@ func (c *rancherConfig) merge(b []byte, place string) error {
 func redactRancher(b []byte) []byte {
 	m, err := parseYAMLMap(b)
 	if err != nil {
-		return []byte("[" + redactedHeader + "]")
+		return []byte("[" + redacted + "]")
 	}
 	kept := map[string]any{}
 	for _, key := range []string{"data-dir", "kubelet-arg", "kubelet-arg+"} {
@@ -278,5 +282,5 @@ var kubeliteSecret = regexp.MustCompile(`(--?manifest[-_]url(?:[-_]header)?)(?:=
 
 // redactKubelite takes out the arguments that may hold a token.
 func redactKubelite(b []byte) []byte {
-	return kubeliteSecret.ReplaceAll(b, []byte("$1="+redactedHeader))
+	return kubeliteSecret.ReplaceAll(b, []byte("$1="+redacted))
 }

@@ -243,12 +243,9 @@ func parseKubeletArgs(words []string) ([]kubeletArg, error) {
 	return args, nil
 }
 
-// redactedArg stands in the process table for a value that may be secret.
-const redactedArg = "<redacted>"
-
 // flagValue adds the value of one argument to what earlier ones of the same name gave.
 func flagValue(kind flagKind, value string, earlier any) (any, error) {
-	if value == redactedArg && kind != flagHeaders {
+	if value == redacted && kind != flagHeaders {
 		return value, nil // it may not be known, and is no fault
 	}
 	words := strings.Split(value, ",")
@@ -284,14 +281,14 @@ func flagValue(kind flagKind, value string, earlier any) (any, error) {
 	case flagHeaders:
 		for i, w := range words {
 			if w != "" && !strings.Contains(w, ":") {
-				words[i] = redactedArg + ":" // taken out before it came here
+				words[i] = redacted + ":" // taken out before it came here
 			}
 		}
-		return addPairs(words, ":", earlier, func(string) (any, error) { return []any{redactedHeader}, nil })
+		return addPairs(words, ":", earlier, func(string) (any, error) { return []any{redacted}, nil })
 	case flagTaints:
-		return eachWord(words, earlier, parseNodeTaint)
+		return eachWord(words, earlier, parseKubeletTaint)
 	case flagModules:
-		return eachWord(words, earlier, parseLogLevel)
+		return eachWord(words, earlier, parseKubeletModule)
 	case flagMemory:
 		return eachWord(strings.Split(value, ";"), earlier, parseReservedMemory)
 	}
@@ -344,8 +341,8 @@ func eachWord(words []string, earlier any, parse func(string) (any, error)) (any
 	return list, nil
 }
 
-// parseNodeTaint reads "key=value:effect", "key:effect" or "key=value:".
-func parseNodeTaint(s string) (any, error) {
+// parseKubeletTaint reads "key=value:effect", "key:effect" or "key=value:".
+func parseKubeletTaint(s string) (any, error) {
 	pair, effect, ok := strings.Cut(s, ":")
 	if !ok {
 		return nil, fmt.Errorf("parsing taint %q: no effect", s)
@@ -358,7 +355,7 @@ func parseNodeTaint(s string) (any, error) {
 	return taint, nil
 }
 
-func parseLogLevel(s string) (any, error) {
+func parseKubeletModule(s string) (any, error) {
 	pattern, level, ok := strings.Cut(s, "=")
 	if _, err := strconv.ParseUint(level, 10, 31); !ok || err != nil {
 		return nil, fmt.Errorf("parsing log level %q: not pattern=number", s)

@@ -20,7 +20,7 @@ func TestAllocatableOfTheLab(t *testing.T) {
 			Capacity, Allocatable map[string]string
 		}
 	}
-	if err := json.Unmarshal(kubeletSample(t, "lab/k8s-host/node.json"), &n); err != nil {
+	if err := json.Unmarshal(corpus(t, "lab/k8s-host/node.json"), &n); err != nil {
 		t.Fatal(err)
 	}
 	read := func(m map[string]string) Resources {
@@ -39,7 +39,7 @@ func TestAllocatableOfTheLab(t *testing.T) {
 		out.CPU, _ = q.Milli()
 		return out
 	}
-	k := kubeletHost(map[string]string{"k": string(kubeletSample(t, "lab/k8s-host/kubelet-config.yaml"))}, kubeletProcess("--config=/k"))
+	k := kubeletHost(map[string]string{"k": string(corpus(t, "lab/k8s-host/kubelet-config.yaml"))}, kubeletProcess("--config=/k"))
 	r, err := k.gathering.kubelet()
 	if err != nil {
 		t.Fatal(err)

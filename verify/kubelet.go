@@ -26,15 +26,23 @@ var kubeletChecks = []Check{
 // onKubelet makes a judge of the kubelet that has nothing to say where none runs.
 func onKubelet(f func(node.KubeletState, Given) Finding) Judge {
 	return On(node.Kubelet, func(k node.KubeletState, g Given) Finding {
-		if k.Found == "absent" {
-			return noKubelet()
+		if f, none := withoutKubelet(k); none {
+			return f
 		}
 		return f(k, g)
 	})
 }
 
-func noKubelet() Finding {
-	return notApplicable("no-kubelet", "no kubelet runs on this node")
+// withoutKubelet is the finding where no kubelet runs, or where the node did not
+// say whether one does.
+func withoutKubelet(k node.KubeletState) (f Finding, none bool) {
+	switch k.Found {
+	case "process", "embedded":
+		return f, false
+	case "absent":
+		return notApplicable("no-kubelet", "no kubelet runs on this node"), true
+	}
+	return unsaid("whether a kubelet runs"), true
 }
 
 // standalone appends the profile's words about a kubelet without a cluster where
@@ -51,8 +59,8 @@ var KubeletAnonymousOff = Check{
 	ID: "kubelet-anonymous-off", Rev: 1, Topic: KubeletTopic, Severity: Critical,
 	Title: "the kubelet answers no anonymous requests",
 	Refs: []Ref{
-		{"CIS Kubernetes", "4.2.1"}, {"DISA Kubernetes STIG", "V-242391"},
-		{"NIST SP 800-53 r5", "AC-14"}, {"NIST SP 800-53 r5", "CM-6"}, {"BSI IT-Grundschutz", "APP.4.4.A3"}, {"PCI DSS 4.0.1", "2.2.1"},
+		{cisKubernetes, "4.2.1"}, {kubernetesSTIG, "V-242391"},
+		{sp80053, "AC-14"}, {sp80053, "CM-6"}, {grundschutz, "APP.4.4.A3"}, {pciDSS, "2.2.1"},
 	},
 	Help: Help{
 		Why: "Whoever reaches port 10250 of a kubelet that answers anonymous requests is one authorization rule away from a shell in every pod of the node.",
@@ -79,8 +87,8 @@ var KubeletAuthorizationWebhook = Check{
 	ID: "kubelet-authorization-webhook", Rev: 1, Topic: KubeletTopic, Severity: Critical,
 	Title: "the kubelet asks the API server what a caller may do",
 	Refs: []Ref{
-		{"CIS Kubernetes", "4.2.2"}, {"DISA Kubernetes STIG", "V-242392"},
-		{"NIST SP 800-53 r5", "AC-3"}, {"NIST SP 800-53 r5", "CM-6"}, {"BSI IT-Grundschutz", "APP.4.4.A3"}, {"PCI DSS 4.0.1", "2.2.1"},
+		{cisKubernetes, "4.2.2"}, {kubernetesSTIG, "V-242392"},
+		{sp80053, "AC-3"}, {sp80053, "CM-6"}, {grundschutz, "APP.4.4.A3"}, {pciDSS, "2.2.1"},
 	},
 	Help: Help{
 		Why: "With AlwaysAllow every caller that the kubelet knows may run commands in every container of the node, whatever RBAC says.",
@@ -110,8 +118,8 @@ var KubeletReadOnlyPortClosed = Check{
 	ID: "kubelet-read-only-port-closed", Rev: 1, Topic: KubeletTopic, Severity: High,
 	Title: "the kubelet's read-only port is closed",
 	Refs: []Ref{
-		{"CIS Kubernetes", "4.2.4"}, {"DISA Kubernetes STIG", "V-242387"},
-		{"NIST SP 800-53 r5", "CM-7"}, {"NIST SP 800-53 r5", "SC-8"}, {"PCI DSS 4.0.1", "2.2.4"},
+		{cisKubernetes, "4.2.4"}, {kubernetesSTIG, "V-242387"},
+		{sp80053, "CM-7"}, {sp80053, "SC-8"}, {pciDSS, "2.2.4"},
 	},
 	Help: Help{
 		Why: "The read-only port tells whoever asks, without TLS and without a name, which pods run here, with their environment as far as it is in their specification.",
@@ -123,8 +131,8 @@ var KubeletReadOnlyPortClosed = Check{
 		}),
 	},
 	Judge: On2(node.Kubelet, node.Listeners, func(k node.KubeletState, listeners []node.Listener, g Given) Finding {
-		if k.Found == "absent" {
-			return noKubelet()
+		if f, none := withoutKubelet(k); none {
+			return f
 		}
 		s, unsettled := effective(k, "readOnlyPort")
 		port := readOnlyPort
@@ -157,8 +165,8 @@ var KubeletClientCASet = Check{
 	ID: "kubelet-client-ca-set", Rev: 1, Topic: KubeletTopic, Severity: High,
 	Title: "the kubelet knows the certificate authority of its callers",
 	Refs: []Ref{
-		{"CIS Kubernetes", "4.2.3"}, {"DISA Kubernetes STIG", "V-242420"},
-		{"NIST SP 800-53 r5", "IA-5(2)"}, {"NIST SP 800-53 r5", "CM-6"}, {"PCI DSS 4.0.1", "2.2.1"},
+		{cisKubernetes, "4.2.3"}, {kubernetesSTIG, "V-242420"},
+		{sp80053, "IA-5(2)"}, {sp80053, "CM-6"}, {pciDSS, "2.2.1"},
 	},
 	Help: Help{
 		Why: "Without a certificate authority the kubelet accepts no client certificate, and callers such as the API server have to come with a token or anonymously.",
@@ -193,7 +201,7 @@ var KubeletCertificatesRotate = Check{
 	ID: "kubelet-certificates-rotate", Rev: 1, Topic: KubeletTopic, Severity: Medium,
 	Title: "the kubelet's own credential is renewed before it expires",
 	Refs: []Ref{
-		{"CIS Kubernetes", "4.2.10"}, {"NIST SP 800-53 r5", "IA-5"}, {"NIST SP 800-53 r5", "CM-6"}, {"PCI DSS 4.0.1", "8.3.2"},
+		{cisKubernetes, "4.2.10"}, {sp80053, "IA-5"}, {sp80053, "CM-6"}, {pciDSS, "8.3.2"},
 	},
 	Help: Help{
 		Why: "A client certificate that nothing renews is either valid for years, which is how long a stolen one works, or takes the node out of the cluster on the day it expires.",
@@ -246,7 +254,7 @@ var KubeletTLSFloor = Check{
 	ID: "kubelet-tls-floor", Rev: 1, Topic: KubeletTopic, Severity: Medium,
 	Title: "the kubelet speaks TLS 1.2 or newer, with strong ciphers only where they are chosen",
 	Refs: []Ref{
-		{"CIS Kubernetes", "4.2.12"}, {"NIST SP 800-53 r5", "SC-8(1)"}, {"NIST SP 800-53 r5", "SC-13"}, {"PCI DSS 4.0.1", "2.2.7"},
+		{cisKubernetes, "4.2.12"}, {sp80053, "SC-8(1)"}, {sp80053, "SC-13"}, {pciDSS, "2.2.7"},
 	},
 	Help: Help{
 		Why: "Commands and logs of every pod go over the kubelet's port; an old protocol or cipher lets them be read or changed on the way.",
@@ -292,7 +300,7 @@ var KubeletTLSFloor = Check{
 var KubeletKernelDefaultsProtected = Check{
 	ID: "kubelet-kernel-defaults-protected", Rev: 1, Topic: KubeletTopic, Severity: High,
 	Title: "the kubelet changes no kernel setting and refuses to start where one is wrong",
-	Refs:  []Ref{{"DISA Kubernetes STIG", "V-242434"}, {"NIST SP 800-53 r5", "CM-6"}, {"NIST SP 800-53 r5", "SC-2"}},
+	Refs:  []Ref{{kubernetesSTIG, "V-242434"}, {sp80053, "CM-6"}, {sp80053, "SC-2"}},
 	Help: Help{
 		Why: "A kubelet that silently sets vm.overcommit_memory, kernel.panic and others itself hides that the system's own settings were changed or never made.",
 		How: "protectKernelDefaults as it takes effect has to be true; the kubelet's default is false, with --config and without.",
@@ -318,9 +326,9 @@ var KubeletConfigClosed = Check{
 	ID: "kubelet-config-closed", Rev: 1, Topic: KubeletTopic, Severity: Medium,
 	Title: "only root can read and change the kubelet's configuration",
 	Refs: []Ref{
-		{"CIS Kubernetes", "4.1.9"}, {"CIS Kubernetes", "4.1.10"},
-		{"DISA Kubernetes STIG", "V-242406"}, {"DISA Kubernetes STIG", "V-242407"}, {"DISA Kubernetes STIG", "V-242456"}, {"DISA Kubernetes STIG", "V-242457"},
-		{"NIST SP 800-53 r5", "CM-5(6)"}, {"PCI DSS 4.0.1", "7.2.5"},
+		{cisKubernetes, "4.1.9"}, {cisKubernetes, "4.1.10"},
+		{kubernetesSTIG, "V-242406"}, {kubernetesSTIG, "V-242407"}, {kubernetesSTIG, "V-242456"}, {kubernetesSTIG, "V-242457"},
+		{sp80053, "CM-5(6)"}, {pciDSS, "7.2.5"},
 	},
 	Help: Help{
 		Why: "Whoever may write the file or a drop-in switches authentication off at the next start of the kubelet; whoever may read it learns how the node is guarded.",

@@ -21,18 +21,18 @@ var reservationChecks = []Check{
 }
 
 var reservationRefs = []Ref{
-	{"NIST SP 800-53 r5", "SC-5"}, {"NIST SP 800-53 r5", "SC-6"}, {"BSI IT-Grundschutz", "SYS.1.6.A15"},
-	{"ISO 27001", "8.6"}, {"SOC 2", "A1.1"}, {"PCI SSC Guidance for Containers 1.0", "11.1"},
+	{sp80053, "SC-5"}, {sp80053, "SC-6"}, {grundschutz, "SYS.1.6.A15"},
+	{iso27001, "8.6"}, {soc2, "A1.1"}, {pciContainers, "11.1"},
 }
 
 // onReservation makes a judge of the reservation that knows which of the
 // kubelet's settings could not be read.
 func onReservation(f func(node.KubeletState, node.ReservationState, Given) Finding) Judge {
 	return On2(node.Kubelet, node.Reservation, func(k node.KubeletState, r node.ReservationState, g Given) Finding {
-		switch {
-		case k.Found == "absent":
-			return noKubelet()
-		case len(k.Unread) > 0:
+		if f, none := withoutKubelet(k); none {
+			return f
+		}
+		if len(k.Unread) > 0 {
 			return unreadSettings("what is reserved is not known", k)
 		}
 		return f(k, r, g)
@@ -208,7 +208,7 @@ var ReservationEnforced = Check{
 var AllocatableConsistent = Check{
 	ID: "allocatable-consistent", Rev: 1, Topic: Reservation, Severity: Medium,
 	Title: "what is left for pods is more than nothing and less than the machine has",
-	Refs:  slices.Concat(reservationRefs, []Ref{{"BSI IT-Grundschutz", "APP.4.4.A13"}}),
+	Refs:  slices.Concat(reservationRefs, []Ref{{grundschutz, "APP.4.4.A13"}}),
 	Help: Help{
 		Why:    "A reservation above the capacity leaves a node that takes no pod, or a kubelet that does not start again; none at all leaves a node whose pods can take everything.",
 		How:    "Capacity as the kubelet counts it (processors online, MemTotal, the file system of its root folder, the smaller of pid_max and threads-max), less huge pages, kubeReserved, systemReserved and the hard eviction thresholds that take effect: each amount has to be positive, and memory below the capacity. The node object of the Kubernetes API is not compared here.",
@@ -259,7 +259,7 @@ var AllocatableConsistent = Check{
 var ReservationCoversUse = Check{
 	ID: "reservation-covers-use", Rev: 1, Topic: Reservation, Severity: Medium,
 	Title: "the memory that is reserved covers what the system's own cgroups hold",
-	Refs:  slices.Concat(reservationRefs, []Ref{{"NIST SP 800-53 r5", "SC-5(2)"}}),
+	Refs:  slices.Concat(reservationRefs, []Ref{{sp80053, "SC-5(2)"}}),
 	Help: Help{
 		Why:    "A reservation below what the system, the kubelet and the runtime already hold is a promise to pods that the node cannot keep: it runs into eviction or the OOM killer.",
 		How:    "Memory of kubeReserved and systemReserved together against what the cgroups of the system, the kubelet and the runtime hold and the kernel cannot take back (without page cache and reclaimable slab), each rounded up to 16 MiB. The highest use since boot is told beside it; it counts page cache, so that a peak above the reservation is no failure by itself.",
