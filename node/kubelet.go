@@ -98,6 +98,10 @@ type kubeletReading struct {
 	read     map[string][]byte // by path relative to the root
 }
 
+// unreadExecutables is what the gap of a process table is about whose processes
+// are known by the names of their commands alone.
+const unreadExecutables = "executables of host processes"
+
 const (
 	maxKubeletConfig  = 1 << 20 // etcd would not take more in a ConfigMap
 	maxKubeletDropIns = 200
@@ -115,8 +119,13 @@ func readKubelet(h *Host) (*kubeletReading, error) {
 	r.state.Found = found.how
 	switch found.how {
 	case "absent":
-		// One that could not be seen may run.
-		r.gaps = append(r.gaps, table.gaps...)
+		// One that could not be seen may run. Where the executable alone could not
+		// be read, the command's name has told that it is none.
+		for _, g := range table.gaps {
+			if g.What != unreadExecutables {
+				r.gaps = append(r.gaps, g)
+			}
+		}
 		return r.finish(), nil
 	case "embedded":
 		r.state.Embedder = found.embedder

@@ -128,7 +128,7 @@ func TestKubeletFound(t *testing.T) {
 func TestKubeletMayRunUnseen(t *testing.T) {
 	h := (&memHost{}).host()
 	h.gathering.processes = func() (*processTable, error) {
-		return &processTable{gaps: []Gap{{What: "processes", Code: Denied, Reason: "hidepid", Count: 3, Of: 9}}}, nil
+		return &processTable{gaps: []Gap{{What: "processes", Code: Denied, Reason: "hidepid", Count: 3, Of: 9}, {What: "executables of host processes", Code: Denied, Reason: "no right", Count: 1, Of: 9}}}, nil
 	}
 	v, gaps := gatherKubelet(t, h)
 	if v.Found != "absent" || len(gaps) != 1 {

@@ -83,7 +83,7 @@ var Reservation = Source[ReservationState]{
 		if len(k.gaps) > 0 {
 			gaps = append(gaps, Gap{What: "the kubelet's settings", Code: k.gaps[0].Code, Reason: k.gaps[0].Reason})
 		}
-		v.Capacity, v.HugePages, more = readCapacity(h, k.rootDir())
+		v.Capacity, v.HugePages, more = readCapacity(h, k)
 		gaps = append(gaps, more...)
 		gaps = append(gaps, v.settings(k)...)
 

@@ -177,6 +177,22 @@ func TestReservationGaps(t *testing.T) {
 	}
 }
 
+func TestReservationWithoutKubelet(t *testing.T) {
+	q := Question{AskStatfs, "var/lib/kubelet"}
+	m := &memHost{files: machine(), errors: map[Question]*Error{q: {"asking the kernel for", "statfs of /var/lib/kubelet", Absent, ""}}}
+	h := m.host()
+	h.gathering.processes = func() (*processTable, error) { return &processTable{}, nil }
+	v, gaps, err := Reservation.Read(context.Background(), h)
+	if err != nil || len(gaps) != 0 || v.Kubelet != "absent" || v.Capacity.Memory != 8*gibibyte {
+		t.Errorf("got %+v, gaps %v, %v", v, gaps, err)
+	}
+	h.gathering.processes = func() (*processTable, error) { return &processTable{processes: []process{kubeletProcess()}}, nil }
+	h.gathering.kubelet = func() (*kubeletReading, error) { return readKubelet(h) }
+	if _, gaps, _ = Reservation.Read(context.Background(), h); len(gaps) != 1 {
+		t.Errorf("with a kubelet that has no folder: gaps %v, want one", gaps)
+	}
+}
+
 func TestReservationV1(t *testing.T) {
 	files := map[string]string{
 		"proc/meminfo":                "MemTotal: 8388608 kB\nHugetlb: 2048 kB\n",

@@ -50,7 +50,7 @@ var KubeReservedSet = Check{
 		Remedy: reservedRemedy("kubeReserved", "kube-reserved"),
 	},
 	Judge: onKubelet(func(k node.KubeletState, g Given) Finding {
-		return judgeReserved(k, "kubeReserved", "systemReserved", g.Profile.Kubelet.NoKubeReserved)
+		return judgeReserved(k, "kubeReserved", "itself and the container runtime", "systemReserved", g.Profile.Kubelet.NoKubeReserved)
 	}),
 }
 
@@ -65,13 +65,14 @@ var SystemReservedSet = Check{
 		Remedy: reservedRemedy("systemReserved", "system-reserved"),
 	},
 	Judge: onKubelet(func(k node.KubeletState, g Given) Finding {
-		return judgeReserved(k, "systemReserved", "kubeReserved", g.Profile.Kubelet.NoSystemReserved)
+		return judgeReserved(k, "systemReserved", "the services of the system", "kubeReserved", g.Profile.Kubelet.NoSystemReserved)
 	}),
 }
 
-// judgeReserved demands cpu and memory of the setting key, or of the setting
-// instead where the system reserves for both there, which words then say.
-func judgeReserved(k node.KubeletState, key, instead, words string) Finding {
+// judgeReserved demands cpu and memory of the setting key, which keeps them for
+// beneficiary, or of the setting instead where the system reserves for both
+// there, which words then say.
+func judgeReserved(k node.KubeletState, key, beneficiary, instead, words string) Finding {
 	set, s, f := amounts(k, key)
 	if f != nil {
 		return *f
@@ -91,7 +92,7 @@ func judgeReserved(k node.KubeletState, key, instead, words string) Finding {
 	case len(set) == 0 && words != "" && len(missingOf(other, cpus)) == 0:
 		return pass("covered", os.String()+": "+words)
 	case len(set) == 0:
-		return fail("not-set", key+" is not set: nothing is kept from pods", missing...)
+		return fail("not-set", key+" is not set: the kubelet keeps nothing from pods for "+beneficiary, missing...)
 	}
 	return fail("incomplete", fmt.Sprintf("%s: no %s is reserved", s, strings.Join(missing, " and no ")), missing...)
 }
