@@ -490,6 +490,7 @@ func TestOneEdit(t *testing.T) {
 			n.mount("90 1 8:1 / /mnt rw,relatime - ext4 /dev/sda1 rw,errors=remount-ro")
 		},
 		change: map[string]string{
+			"image-unwritable":       "fail writable-backing",
 			"image-read-only":        "fail writable-elsewhere",
 			"mount-namespaces-agree": "pass agree",
 			"image-unmodified":       "pass unmodified",
@@ -504,6 +505,7 @@ func TestOneEdit(t *testing.T) {
 			n.mount("90 1 8:2 / /mnt rw,relatime - ext4 /dev/sda2 rw")
 		},
 		change: map[string]string{
+			"image-unwritable":       "fail writable-backing",
 			"image-read-only":        "pass read-only",
 			"mount-namespaces-agree": "pass agree",
 			"image-unmodified":       "pass unmodified",
@@ -894,6 +896,7 @@ func TestOneEdit(t *testing.T) {
 			n.remount(t, "/ / rw,relatime - ext4 /dev/sda1 rw,errors=remount-ro", "/ / rw,relatime - ext4 /dev/sda1 ro,errors=remount-ro,emergency_ro")
 		},
 		change: map[string]string{
+			"image-unwritable":       "fail writable-backing",
 			"image-read-only":        "fail read-only-by-error",
 			"mount-namespaces-agree": "pass agree",
 			"image-unmodified":       "pass unmodified",
@@ -904,6 +907,7 @@ func TestOneEdit(t *testing.T) {
 		node: "debian",
 		edit: func(t *testing.T, n *imageNode) { n.remount(t, "/ / rw,relatime - ext4", "/ / ro,relatime - ext4") },
 		change: map[string]string{
+			"image-unwritable":       "fail writable-backing",
 			"image-read-only":        "pass read-only",
 			"mount-namespaces-agree": "pass agree",
 			"image-unmodified":       "pass unmodified",
@@ -914,6 +918,7 @@ func TestOneEdit(t *testing.T) {
 		node: "debian",
 		edit: func(t *testing.T, n *imageNode) { n.remount(t, "ext4 /dev/sda1 rw,", "ext4 /dev/sda1 ro,") },
 		change: map[string]string{
+			"image-unwritable":       "fail writable-backing",
 			"image-read-only":        "pass read-only",
 			"mount-namespaces-agree": "pass agree",
 			"image-unmodified":       "pass unmodified",
@@ -947,6 +952,7 @@ func TestOneEdit(t *testing.T) {
 			n.verity.Subvolumes = []node.MountedSubvolume{{Path: "/", ReadOnly: false}}
 		},
 		change: map[string]string{
+			"image-unwritable":       "fail writable-backing",
 			"image-read-only":        "fail writable-subvolume",
 			"mount-namespaces-agree": "pass agree",
 			"image-unmodified":       "pass unmodified",
