@@ -114,12 +114,17 @@ func imageOf(mounts []node.Mount, p *profiles.Profile) (im osImage, ok bool) {
 }
 
 // covers reports whether m lies over a part of the image: a further layer on a
-// protected path, or a mount on a directory of programs below one.
+// protected path, or a mount on a directory of programs below one, the lower
+// layers of a stack of them included.
 func (im osImage) covers(m node.Mount) bool {
 	if slices.Contains(im.paths, m.Path) {
 		return m.Layer > 0
 	}
-	return m.Visible && holdsPrograms(m.Path)
+	if !holdsPrograms(m.Path) {
+		return false
+	}
+	_, reached := visible(im.mounts, m.Path)
+	return reached
 }
 
 // programDirs are the directories from which a host runs programs, libraries
