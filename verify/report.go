@@ -87,19 +87,26 @@ func NewReport(version string, checks []Check, facts node.Facts, profile *profil
 		r.OS = OSRef{os.Release["ID"], os.Release["VERSION_ID"]}
 	}
 	r.Level = LevelOf(findings, facts, profile)
+	r.Summary = Summarize(findings)
+	return r
+}
+
+// Summarize counts findings by verdict.
+func Summarize(findings []Finding) Summary {
+	var s Summary
 	for _, f := range findings {
 		switch f.Verdict {
 		case Pass:
-			r.Summary.Pass++
+			s.Pass++
 		case Fail:
-			r.Summary.Fail++
+			s.Fail++
 		case NotApplicable:
-			r.Summary.NotApplicable++
+			s.NotApplicable++
 		default:
-			r.Summary.Unknown++
+			s.Unknown++
 		}
 	}
-	return r
+	return s
 }
 
 // Privileged reports whether the finding is unknown only because the program

@@ -1,0 +1,128 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/seaworthy/seaworthy/node"
+	"github.com/seaworthy/seaworthy/node/capture"
+)
+
+// captureFlags are the flags of capture.
+type captureFlags struct {
+	write, root, show string
+	force             bool
+}
+
+func newCapture() *cobra.Command {
+	var flags captureFlags
+	cmd := &cobra.Command{
+		Use:   "capture {-w FILE | --show FILE}",
+		Short: "record all that a scan asks of this host into one file",
+		Long: `Capture records every question that the sources ask of this host and every
+answer, in one portable file. A scan of it, anywhere and any time, finds what a
+scan of the host finds. No secret's content is in it; who can read it still
+learns how the host is set up, so it is readable by you alone.`,
+		Example: "  sudo seaworthy capture -w node-7.capture\n  seaworthy scan --capture node-7.capture",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			out := cmd.OutOrStdout()
+			if flags.show != "" {
+				return showCapture(out, flags.show)
+			}
+			return record(cmd.Context(), out, flags)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVarP(&flags.write, "write", "w", "", "write the capture to `FILE`")
+	f.StringVar(&flags.root, "root", "", "record the file tree at `DIR`, which is laid out like a host")
+	f.BoolVar(&flags.force, "force", false, "overwrite FILE where it exists")
+	f.StringVar(&flags.show, "show", "", "show of what host `FILE` is and what was asked, without any answer")
+	cmd.MarkFlagsOneRequired("write", "show")
+	cmd.MarkFlagsMutuallyExclusive("write", "show")
+	cmd.MarkFlagsMutuallyExclusive("root", "show")
+	cmd.MarkFlagsMutuallyExclusive("force", "show")
+	return cmd
+}
+
+func record(ctx context.Context, out io.Writer, flags captureFlags) error {
+	if err := mayWrite(flags.write, flags.force); err != nil {
+		return err
+	}
+	host, err := openHost(flags.root)
+	if err != nil {
+		return err
+	}
+	at := time.Now().UTC()
+	recording, tape := capture.Record(host)
+	facts := node.Gather(ctx, recording, at)
+	tape.Header = capture.Header{Kind: capture.Recorded, At: at, Program: "seaworthy " + version()}
+	if id, _, missing := node.Identity.Of(facts); missing == nil {
+		tape.Header.Node = id.Name
+	}
+	if err := writeWhole(flags.write, tape.Write); err != nil {
+		return fmt.Errorf("writing the capture: %w", err)
+	}
+	missing := 0
+	for _, fact := range facts {
+		if fact.Missing != nil {
+			missing++
+		}
+	}
+	fmt.Fprintf(out, "%s: %s, %d of them missing\n", flags.write, plural(len(facts), "fact", "facts"), missing)
+	return nil
+}
+
+// mayWrite refuses a file that exists, before the work is done.
+func mayWrite(name string, force bool) error {
+	_, err := os.Lstat(name)
+	switch {
+	case force, errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return fmt.Errorf("writing the capture: %w", err)
+	}
+	return usagef("writing the capture: %q exists; --force overwrites it", name)
+}
+
+// writeWhole writes a file that only its owner may read, whole or not at all.
+func writeWhole(name string, write func(io.Writer) error) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			f.Close()
+			os.Remove(f.Name())
+		}
+	}()
+	if err := write(f); err != nil {
+		return err
+	}
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), name)
+}
+
+func showCapture(out io.Writer, name string) error {
+	tape, err := readCapture(name)
+	if err != nil {
+		return err
+	}
+	s := styleOf(out, os.Getenv)
+	_, err = io.WriteString(out, s.show(describe(name, tape)))
+	return err
+}
