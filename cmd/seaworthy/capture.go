@@ -14,6 +14,7 @@ import (
 
 	"github.com/seaworthy/seaworthy/node"
 	"github.com/seaworthy/seaworthy/node/capture"
+	"github.com/seaworthy/seaworthy/node/wire"
 )
 
 // captureFlags are the flags of capture.
@@ -64,7 +65,7 @@ func record(ctx context.Context, out io.Writer, flags captureFlags) error {
 	at := time.Now().UTC()
 	recording, tape := capture.Record(host)
 	facts := node.Gather(ctx, recording, at)
-	tape.Header = capture.Header{Kind: capture.Recorded, At: at, Program: "seaworthy " + version()}
+	tape.Header = capture.Header{Kind: capture.Recorded, At: at, Program: "seaworthy " + wire.BuildVersion()}
 	if id, _, missing := node.Identity.Of(facts); missing == nil {
 		tape.Header.Node = id.Name
 	}
@@ -125,4 +126,10 @@ func showCapture(out io.Writer, name string) error {
 	s := styleOf(out, os.Getenv)
 	_, err = io.WriteString(out, s.show(describe(name, tape)))
 	return err
+}
+
+// describe shows of what host a capture is.
+func describe(name string, tape *capture.Tape) string {
+	h := tape.Header
+	return fmt.Sprintf("%s: %s, %s at %s by %s\n", name, h.Node, h.Kind, h.At.Format(time.RFC3339), h.Program)
 }

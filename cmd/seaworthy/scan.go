@@ -16,6 +16,7 @@ import (
 	"github.com/seaworthy/seaworthy/node"
 	"github.com/seaworthy/seaworthy/node/capture"
 	"github.com/seaworthy/seaworthy/node/hostfs"
+	"github.com/seaworthy/seaworthy/node/wire"
 	"github.com/seaworthy/seaworthy/profiles"
 	"github.com/seaworthy/seaworthy/verify"
 )
@@ -101,7 +102,7 @@ func scan(ctx context.Context, out io.Writer, flags scanFlags) error {
 	if profile == nil {
 		profile, _ = verify.Detect(facts, all)
 	}
-	report := verify.NewReport(version(), checks, facts, profile, at)
+	report := verify.NewReport(wire.BuildVersion(), checks, facts, profile, at)
 	report = only(report, flags.only)
 	if err := flags.write(out, report, profile, checks); err != nil {
 		return fmt.Errorf("writing the findings: %w", err)

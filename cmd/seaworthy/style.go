@@ -58,7 +58,7 @@ const (
 
 // paint colours text where the terminal can.
 func (s style) paint(text string, sgr ...string) string {
-	if !s.colour || text == "" {
+	if !s.colour || text == "" || len(sgr) == 0 {
 		return text
 	}
 	return "\x1b[" + strings.Join(sgr, ";") + "m" + text + "\x1b[0m"

@@ -18,6 +18,7 @@ type table struct {
 	checks  []verify.Check
 	verbose bool   // passes, items and facts as well
 	settles string // what would settle a finding that lacked a right: "sudo"
+	ids     int    // columns of the longest id that is shown
 }
 
 // gutter is where the text beside LEVEL and its lines begins.
@@ -31,6 +32,9 @@ func (t table) render(r verify.Report) string {
 	byVerdict := map[verify.Verdict][]verify.Finding{}
 	for _, f := range shown {
 		byVerdict[f.Verdict] = append(byVerdict[f.Verdict], f)
+		if t.verbose || f.Verdict == verify.Fail || f.Verdict == verify.Unknown {
+			t.ids = max(t.ids, length(f.Check))
+		}
 	}
 
 	var b strings.Builder
@@ -168,15 +172,11 @@ func (t table) list(b *strings.Builder, title string, findings []verify.Finding,
 	findings = byTopic(findings)
 	verdict := findings[0].Verdict
 	b.WriteString(t.paint(fmt.Sprintf("%s %d", title, len(findings)), bold, colours[verdict]) + "\n")
-	ids := 0
-	for _, f := range findings {
-		ids = max(ids, length(f.Check))
-	}
 	for i, f := range findings {
 		if len(findings) >= manyFindings && (i == 0 || findings[i-1].Topic != f.Topic) {
 			b.WriteString("  " + t.paint(string(f.Topic), faint) + "\n")
 		}
-		t.finding(b, f, ids, verdict == verify.Fail && i == 0)
+		t.finding(b, f, verdict == verify.Fail && i == 0)
 		if t.verbose {
 			t.details(b, f, facts)
 		}
@@ -184,15 +184,19 @@ func (t table) list(b *strings.Builder, title string, findings []verify.Finding,
 }
 
 // finding writes one finding; hint says how to learn more about it.
-func (t table) finding(b *strings.Builder, f verify.Finding, ids int, hint bool) {
-	severity := pad(string(f.Severity), len(verify.Critical))
+func (t table) finding(b *strings.Builder, f verify.Finding, hint bool) {
+	indent := 4 + t.ids + 2 + len(verify.Critical) + 2
+	stacked := t.width-indent < 36 // too narrow for a column: below the name
+	severity := string(f.Severity)
+	if !stacked {
+		severity = pad(severity, len(verify.Critical))
+	}
 	if f.Verdict == verify.Fail && f.Severity == verify.Critical {
 		severity = t.paint(severity, bold, red)
 	}
-	head := fmt.Sprintf("  %s %s  %s", t.paint(marks[f.Verdict], bold, colours[f.Verdict]), pad(f.Check, ids), severity)
-	indent := 4 + ids + 2 + len(verify.Critical) + 2
+	head := fmt.Sprintf("  %s %s  %s", t.paint(marks[f.Verdict], bold, colours[f.Verdict]), pad(f.Check, t.ids), severity)
 	lead := "  "
-	if t.width-indent < 36 { // too narrow for a column: below the name
+	if stacked {
 		indent = 6
 		lead = "\n" + strings.Repeat(" ", indent)
 	}

@@ -62,7 +62,7 @@ func flatcar() verify.Report {
 		Facts: node.Facts{
 			"os":     {Value: node.System{Release: map[string]string{"ID": "flatcar", "PRETTY_NAME": "Flatcar Container Linux by Kinvolk 4230.2.1 (Oklo)"}}},
 			"kernel": {Value: node.KernelState{Release: "6.6.95-flatcar"}, Evidence: []node.Evidence{{What: "/proc/version", SHA256: strings.Repeat("ab", 32)}}},
-			"mounts": {Value: node.MountTable{}, Evidence: []node.Evidence{{What: "/proc/1/mountinfo", SHA256: strings.Repeat("cd", 32)}},
+			"mounts": {Value: []node.Mount{}, Evidence: []node.Evidence{{What: "/proc/1/mountinfo", SHA256: strings.Repeat("cd", 32)}},
 				Gaps: []node.Gap{{What: "the parents of /boot", Code: node.Denied, Reason: "reading /boot: permission denied"}}},
 			"verity": {Missing: &node.Missing{Code: node.Denied, Reason: "reading /sys/block: permission denied"}},
 		},

@@ -1,0 +1,6 @@
+package main
+
+import "github.com/spf13/cobra"
+
+func newUp() *cobra.Command        { return &cobra.Command{Use: "up"} }
+func newCollector() *cobra.Command { return &cobra.Command{Use: "collector"} }
