@@ -36,6 +36,9 @@ learns how the host is set up, so it is readable by you alone.`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			out := cmd.OutOrStdout()
+			if err := flags.check(); err != nil {
+				return err
+			}
 			if flags.show != "" {
 				return showCapture(out, flags.show)
 			}
@@ -47,11 +50,17 @@ learns how the host is set up, so it is readable by you alone.`,
 	f.StringVar(&flags.root, "root", "", "record the file tree at `DIR`, which is laid out like a host")
 	f.BoolVar(&flags.force, "force", false, "overwrite FILE where it exists")
 	f.StringVar(&flags.show, "show", "", "show of what host `FILE` is and what was asked, without any answer")
-	cmd.MarkFlagsOneRequired("write", "show")
-	cmd.MarkFlagsMutuallyExclusive("write", "show")
-	cmd.MarkFlagsMutuallyExclusive("root", "show")
-	cmd.MarkFlagsMutuallyExclusive("force", "show")
 	return cmd
+}
+
+func (flags captureFlags) check() error {
+	switch {
+	case flags.write == "" && flags.show == "":
+		return usagef("-w FILE says where to write, --show FILE shows what is in a capture: one of them is needed")
+	case flags.show != "" && (flags.write != "" || flags.root != "" || flags.force):
+		return usagef("--show only reads: it goes with no other flag")
+	}
+	return nil
 }
 
 func record(ctx context.Context, out io.Writer, flags captureFlags) error {

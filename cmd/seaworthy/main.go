@@ -88,10 +88,10 @@ failed but one is unknown.`,
 		Example:       "  seaworthy scan",
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
+		Args:          noSuchCommand,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.SetFlagErrorFunc(noSuchFlag)
 	root.AddCommand(
 		newScan(),
 		newCapture(),
@@ -101,5 +101,40 @@ failed but one is unknown.`,
 		newCollector(),
 		newVersion(),
 	)
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for name, short := range map[string]string{"help": "show the help of a command", "completion": "print the script by which a shell completes command lines"} {
+		if cmd, _, err := root.Find([]string{name}); err == nil {
+			cmd.Short = short
+		}
+	}
 	return root
+}
+
+// noSuchCommand refuses what is left when no command has the first argument's name.
+func noSuchCommand(root *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	var names []string
+	for _, c := range root.Commands() {
+		names = append(names, c.Name())
+	}
+	return usagef("there is no command %q%s", args[0], meant(args[0], names))
+}
+
+// noSuchFlag words what is wrong with a flag and names the one most like it.
+func noSuchFlag(cmd *cobra.Command, err error) error {
+	var unknown interface{ GetSpecifiedName() string } // as pflag.NotExistError has it
+	if !errors.As(err, &unknown) || strings.HasPrefix(err.Error(), "unknown shorthand") {
+		return usageError{err}
+	}
+	var names []string
+	for word := range strings.FieldsFuncSeq(cmd.Flags().FlagUsages(), func(r rune) bool { return strings.ContainsRune(" ,\n", r) }) {
+		if strings.HasPrefix(word, "--") {
+			names = append(names, word)
+		}
+	}
+	name := "--" + unknown.GetSpecifiedName()
+	return usagef("there is no flag %s%s", name, meant(name, names))
 }
