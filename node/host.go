@@ -90,6 +90,17 @@ type Question struct {
 	Of   string `json:"of,omitempty"` // a path relative to the root, where the kind needs one
 }
 
+// Name is the question in words, as errors and evidence quote it.
+func (q Question) Name() string {
+	if q.Of == "" {
+		return q.Kind
+	}
+	if q.Of == "." {
+		return q.Kind + " of /"
+	}
+	return q.Kind + " of /" + q.Of
+}
+
 // The kinds of questions, with the Go type of their answers.
 const (
 	AskUname     = "uname"           // Uname: uname(2)
@@ -97,7 +108,6 @@ const (
 	AskDM        = "device-mapper"   // []DMTable: DM_LIST_DEVICES, DM_TABLE_STATUS; needs CAP_SYS_ADMIN
 	AskSubvolume = "btrfs-subvolume" // Subvolume: BTRFS_IOC_SUBVOL_GETFLAGS
 	AskVerity    = "fs-verity"       // FileVerity: statx(2) STATX_ATTR_VERITY
-	AskCPUs      = "cpus"            // int: sched_getaffinity of this system, as the kubelet counts them
 )
 
 // Uname is the answer to AskUname.
@@ -175,14 +185,12 @@ func (h *Host) Xattr(name, attr string) ([]byte, error) { return h.FS.Xattr(name
 // ask puts a question to the kernel and decodes its answer into T.
 func ask[T any](h *Host, kind, of string) (T, error) {
 	var v T
-	name := kind
-	if of != "" {
-		name += " of /" + strings.TrimPrefix(of, ".")
-	}
+	q := Question{kind, of}
+	name := q.Name()
 	if h.Kernel == nil {
 		return v, &Error{"asking the kernel for", name, NoKernel, ""}
 	}
-	b, err := h.Kernel.Ask(Question{kind, of})
+	b, err := h.Kernel.Ask(q)
 	if err != nil {
 		return v, err
 	}

@@ -1,0 +1,139 @@
+package hostfs
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/seaworthy/seaworthy/node"
+)
+
+// kernel answers questions about the machine that a tree is the root of.
+type kernel struct{ tree *tree }
+
+const asking = "asking the kernel for"
+
+func (k *kernel) Ask(q node.Question) (json.RawMessage, error) {
+	var v any
+	var err error
+	switch q.Kind {
+	case node.AskUname:
+		v, err = uname()
+	case node.AskStatfs:
+		v, err = k.statfs(q.Of)
+	case node.AskDM:
+		v, err = k.dmTables()
+	case node.AskSubvolume:
+		v, err = k.subvolume(q.Of)
+	case node.AskVerity:
+		v, err = k.fileVerity(q.Of)
+	default:
+		err = unix.ENOSYS
+	}
+	if err == nil {
+		var b []byte
+		if b, err = json.Marshal(v); err == nil {
+			return b, nil
+		}
+	}
+	e := refusal(asking, "", err)
+	var own *node.Error
+	if errors.As(err, &own) {
+		e.Code, e.Detail = own.Code, own.Detail
+	}
+	e.Name = q.Name()
+	return nil, e
+}
+
+// unsupported says why this kernel or file system has no answer.
+func unsupported(why string) error { return &node.Error{Code: node.Unsupported, Detail: why} }
+
+func uname() (node.Uname, error) {
+	var u unix.Utsname
+	if err := unix.Uname(&u); err != nil {
+		return node.Uname{}, err
+	}
+	return node.Uname{
+		Release: unix.ByteSliceToString(u.Release[:]),
+		Version: unix.ByteSliceToString(u.Version[:]),
+		Machine: unix.ByteSliceToString(u.Machine[:]),
+	}, nil
+}
+
+func (k *kernel) statfs(of string) (node.Statfs, error) {
+	fd, err := k.tree.open(of, true, unix.O_PATH)
+	if err != nil {
+		return node.Statfs{}, err
+	}
+	defer unix.Close(fd)
+	var st unix.Statfs_t
+	if err := unix.Fstatfs(fd, &st); err != nil {
+		return node.Statfs{}, err
+	}
+	return node.Statfs{
+		Type:   fmt.Sprintf("0x%x", uint32(st.Type)),
+		Size:   int64(st.Blocks) * int64(st.Frsize),
+		Inodes: int64(st.Files),
+	}, nil
+}
+
+// btrfsSubvolGetFlags is BTRFS_IOC_SUBVOL_GETFLAGS, and btrfsSubvolReadOnly the
+// flag BTRFS_SUBVOL_RDONLY, of the kernel's include/uapi/linux/btrfs.h.
+const (
+	btrfsSubvolGetFlags = 0x80089419
+	btrfsSubvolReadOnly = 1 << 1
+)
+
+func (k *kernel) subvolume(of string) (node.Subvolume, error) {
+	fd, err := k.tree.open(of, true, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NONBLOCK)
+	if err != nil {
+		return node.Subvolume{}, err
+	}
+	defer unix.Close(fd)
+	var st unix.Statfs_t
+	if err := unix.Fstatfs(fd, &st); err != nil {
+		return node.Subvolume{}, err
+	}
+	if uint32(st.Type) != unix.BTRFS_SUPER_MAGIC {
+		return node.Subvolume{}, unsupported("not on btrfs")
+	}
+	var flags uint64
+	err = ioctl(fd, btrfsSubvolGetFlags, unsafe.Pointer(&flags))
+	if err == unix.EINVAL {
+		return node.Subvolume{}, unsupported("not the root of a subvolume")
+	}
+	return node.Subvolume{ReadOnly: flags&btrfsSubvolReadOnly != 0}, err
+}
+
+func (k *kernel) fileVerity(of string) (node.FileVerity, error) {
+	fd, err := k.tree.open(of, true, unix.O_PATH)
+	if err != nil {
+		return node.FileVerity{}, err
+	}
+	defer unix.Close(fd)
+	var st unix.Statx_t
+	if err := unix.Statx(fd, "", unix.AT_EMPTY_PATH|unix.AT_STATX_DONT_SYNC, unix.STATX_BASIC_STATS, &st); err != nil {
+		return node.FileVerity{}, err
+	}
+	// A file system sets the bit in the mask only if it would set the attribute.
+	if st.Attributes_mask&unix.STATX_ATTR_VERITY == 0 {
+		return node.FileVerity{}, unsupported("this file system does not say")
+	}
+	return node.FileVerity{Enabled: st.Attributes&unix.STATX_ATTR_VERITY != 0}, nil
+}
+
+func ioctl(fd int, request uint, arg unsafe.Pointer) error {
+	for {
+		_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), uintptr(request), uintptr(arg))
+		switch errno {
+		case 0:
+			return nil
+		case unix.EINTR:
+		default:
+			return errno
+		}
+	}
+}
