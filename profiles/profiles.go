@@ -61,7 +61,7 @@ type Detect struct {
 // Signal is one thing other than os-release that tells a system.
 type Signal struct {
 	KernelSuffix string `json:"kernelSuffix"` // end of uname -r
-	Cmdline      string `json:"cmdline"`      // a key on the kernel command line
+	Cmdline      string `json:"cmdline"`      // a key, or "key=value", on the kernel command line
 	Path         string `json:"path"`         // a path that exists on such systems and on no other
 	Mount        string `json:"mount"`        // "PATH TYPE" of a mount, TYPE optional
 	DM           string `json:"dm"`           // name of a device-mapper device
@@ -72,22 +72,38 @@ type Signal struct {
 type Image struct {
 	// Level is the highest level that the system offers as shipped.
 	Level int `json:"level"`
+	// Verity says that released images are always checked on read by the kernel,
+	// with a root hash on the command line.
+	Verity bool `json:"verity"`
 	// Anchor names how the image's hash is fixed by a signed boot chain where
-	// Secure Boot is on: "uki", "signed-kernel", or "" where it never is.
+	// Secure Boot is on: "uki" (the image is inside it), "signed-kernel" or
+	// "signed-config" (its root hash is), or "" where it never is.
 	Anchor string `json:"anchor"`
 	// Shadows are mounts over protected paths that the system makes itself.
 	Shadows []Shadow `json:"shadows"`
 	// Writable are mounts that the system has writable and executable by design.
 	Writable []Place `json:"writable"`
+	// Namespaces are programs of the system that see an image path writable in a
+	// mount namespace of their own, by design.
+	Namespaces []Private `json:"namespaces"`
+}
+
+// Private is a program that has a path otherwise than process 1, by design.
+type Private struct {
+	Program string `json:"program"` // executable or command name
+	Path    string `json:"path"`    // mount point; a trailing "/*" means everything below
+	Why     string `json:"why"`
 }
 
 // Shadow is a mount over a protected path that is expected.
 type Shadow struct {
-	Path  string `json:"path"`  // mount point; a trailing "/*" means everything below
-	Type  string `json:"type"`  // file system type, empty for any
-	Lower string `json:"lower"` // prefix that every lower directory of an overlay must have, empty for any
-	Upper bool   `json:"upper"` // whether the overlay may have an upper directory
-	Why   string `json:"why"`
+	Path string `json:"path"` // mount point; a trailing "/*" means everything below
+	Type string `json:"type"` // file system type, empty for any
+	// Lower lists directories; every lower directory of an overlay must be one of
+	// them or below one. Empty for any.
+	Lower []string `json:"lower"`
+	Upper bool     `json:"upper"` // whether the overlay may have an upper directory
+	Why   string   `json:"why"`
 }
 
 // Place is a path on the node and why something is expected there.

@@ -1,0 +1,198 @@
+package verify
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/seaworthy/seaworthy/node"
+	"github.com/seaworthy/seaworthy/profiles"
+)
+
+var noShadowedPaths = Check{
+	ID:       "no-shadowed-paths",
+	Rev:      1,
+	Title:    "nothing is mounted over the OS image that the system does not mount itself",
+	Topic:    Immutability,
+	Severity: Critical,
+	Refs: imageRefs(
+		Ref{"NIST SP 800-53 r5", "CM-7(2)"},
+		Ref{"NIST SP 800-53 r5", "CM-14"},
+	),
+	Help: Help{
+		Why: "A read-only file system is no use when another one lies over it: a bind mount on /usr/bin or an overlay on /usr replaces programs without touching the image.",
+		How: "A second mount on a protected path, and any mount on or below /usr, /bin, /sbin or /lib*, must be one that the profile lists, of the type and with the lower directories that it lists. " +
+			"/usr/local is the administrator's and /etc is configuration: both are listed beside the level where they are writable. On a composefs host there is no /usr mount at all.",
+		Remedy: map[string]string{
+			"": "Find what mounts it (a unit, a systemd-sysext image, a privileged container with mount propagation), remove that, and reboot the node.",
+		},
+	},
+	ImageOnly: true,
+	Judge: On2(node.OS, node.Mounts, func(s node.System, mounts []node.Mount, g Given) Finding {
+		if f, elsewhere := notTheHost(s); elsewhere {
+			return f
+		}
+		im, ok := imageOf(mounts, g.Profile)
+		if !ok {
+			return withoutRoot()
+		}
+		var items, overlays []string
+		for _, p := range im.undeclared {
+			items = append(items, p.String())
+			if hasUpper(p.Mount) {
+				overlays = append(overlays, p.String())
+			}
+		}
+		switch {
+		case len(overlays) > 0:
+			return fail("writable-overlay", fmt.Sprintf("an overlay with an upper directory lies over the image: %s", strings.Join(overlays, ", ")), items...)
+		case len(items) > 0:
+			return fail("shadowed", fmt.Sprintf("mounted over the image: %s", strings.Join(items, ", ")), items...)
+		case len(im.declared) > 0:
+			var names []string
+			for _, p := range im.declared {
+				names = append(names, p.String())
+			}
+			return pass("declared-only", "over the image lies only what the system mounts there itself: "+strings.Join(names, ", "), names...)
+		}
+		return pass("nothing", fmt.Sprintf("nothing lies over %s", strings.Join(im.paths, ", ")))
+	}),
+}
+
+var mountNamespacesAgree = Check{
+	ID:       "mount-namespaces-agree",
+	Rev:      1,
+	Title:    "no host process sees the OS image writable or replaced",
+	Topic:    Immutability,
+	Severity: Critical,
+	Refs: imageRefs(
+		Ref{"NIST SP 800-53 r5", "SC-34"},
+		Ref{"NIST SP 800-53 r5", "SI-4"},
+	),
+	Help: Help{
+		Why: "Mounts are per namespace. \"ostree admin unlock --transient\" shows process 1 a read-only /usr and one shell a writable one.",
+		How: "In every other mount namespace of a host process, a mount on or below a protected path must be read-only and show the same directory of the same file system as process 1's. " +
+			"Narrowing is no fault: systemd covers paths with an empty, inaccessible directory. Programs that update the system may write where the profile says so.",
+		Remedy: map[string]string{
+			"": "Stop the process that the finding names and reboot the node.",
+		},
+	},
+	ImageOnly: true,
+	Judge:     On3(node.OS, node.Mounts, node.MountNamespaces, namespacesAgree),
+}
+
+func namespacesAgree(s node.System, mounts []node.Mount, spaces []node.MountNamespace, g Given) Finding {
+	if f, elsewhere := notTheHost(s); elsewhere {
+		return f
+	}
+	im, ok := imageOf(mounts, g.Profile)
+	if !ok {
+		return withoutRoot()
+	}
+	if im.layout == ordinary {
+		return notApplicable("no-image", fmt.Sprintf("process 1 itself sees %s writable: there is no image to agree on", strings.Join(im.paths, ", ")))
+	}
+	var writable, shadowed []string
+	for _, space := range spaces {
+		who := strings.Join(space.Programs, ", ")
+		for _, m := range space.Mounts {
+			if !slices.Contains(im.paths, m.Path) && !holdsPrograms(m.Path) || declaredShadow(m, g.Profile) || declaredNamespace(space, m, g) {
+				continue
+			}
+			switch {
+			case hasUpper(m), !m.ReadOnly() && !imageType(m.Type):
+				writable = append(writable, fmt.Sprintf("%s in %s", nameOf(m), who))
+			case !im.shows(m):
+				shadowed = append(shadowed, fmt.Sprintf("%s in %s", nameOf(m), who))
+			}
+		}
+	}
+	switch items := slices.Concat(writable, shadowed); {
+	case len(writable) > 0:
+		return fail("writable", "host processes see the image writable: "+strings.Join(writable, "; "), items...)
+	case len(shadowed) > 0:
+		return fail("shadowed", "host processes see something else in place of the image: "+strings.Join(shadowed, "; "), items...)
+	}
+	return pass("agree", fmt.Sprintf("every host process sees %s as process 1 does", strings.Join(im.paths, ", ")))
+}
+
+// shows reports whether m shows what process 1 has on its path: the same
+// directory of the same file system, or nothing that could be run.
+func (im osImage) shows(m node.Mount) bool {
+	if memoryType(m.Type) && below(m.Root, "/systemd/inaccessible") {
+		return true // systemd.exec(5), InaccessiblePaths=
+	}
+	own, ok := carrier(im.mounts, m.Path)
+	if !ok || own.Type != m.Type || own.Source != m.Source || own.Device != m.Device || !slices.Equal(own.Super[1:], m.Super[1:]) {
+		return false
+	}
+	rest := strings.TrimPrefix(m.Path, strings.TrimSuffix(own.Path, "/"))
+	return strings.TrimSuffix(m.Root, "/") == strings.TrimSuffix(strings.TrimSuffix(own.Root, "/")+rest, "/")
+}
+
+// declaredNamespace reports whether the profile says that every program in the
+// namespace has the path writable by design.
+func declaredNamespace(space node.MountNamespace, m node.Mount, g Given) bool {
+	return len(space.Programs) > 0 && !slices.ContainsFunc(space.Programs, func(program string) bool {
+		for _, p := range g.Profile.Image.Namespaces {
+			if p.Program == program && matches(m.Path, p.Path) {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+var noUndeclaredWritableExec = Check{
+	ID:       "no-undeclared-writable-exec",
+	Rev:      1,
+	Title:    "only places that the system has writable by design can be written and executed from",
+	Topic:    Immutability,
+	Severity: Medium,
+	Refs: imageRefs(
+		Ref{"NIST SP 800-53 r5", "CM-7(5)"},
+		Ref{"CIS Controls v8.1", "2.5"},
+	),
+	Help: Help{
+		Why: "What an intruder brings has to lie somewhere that can be written, and run from there. The fewer such places, the shorter the list that has to be watched.",
+		How: "Every mount that is neither read-only nor noexec must be one that the profile lists. File systems that hold no files of anybody's (proc, sysfs, cgroup and their like) are left out. All such mounts are listed beside the level, declared or not.",
+		Remedy: map[string]string{
+			"":    "Mount it with noexec, or declare the place in a site overlay with the reason why it is needed.",
+			"cos": "Mount disks with noexec below /mnt/disks, never over /tmp.",
+		},
+	},
+	ImageOnly: true,
+	Judge: On2(node.OS, node.Mounts, func(s node.System, mounts []node.Mount, g Given) Finding {
+		if f, elsewhere := notTheHost(s); elsewhere {
+			return f
+		}
+		if _, ok := visible(mounts, "/"); !ok {
+			return withoutRoot()
+		}
+		if g.Profile.Image.Writable == nil {
+			return notApplicable("no-expectation", g.words("no-undeclared-writable-exec", "this profile does not say which places may be written"))
+		}
+		var items, declared []string
+		for _, m := range mounts {
+			switch {
+			case !m.Visible || !writableExec(m) || declaredShadow(m, g.Profile):
+			case slices.ContainsFunc(g.Profile.Image.Writable, func(p profiles.Place) bool { return matches(m.Path, p.Path) }):
+				declared = append(declared, nameOf(m))
+			default:
+				items = append(items, nameOf(m))
+			}
+		}
+		if len(items) > 0 {
+			return fail("undeclared", "writable and executable beyond what the system has by design: "+strings.Join(items, ", "), items...)
+		}
+		return pass("declared-only", fmt.Sprintf("%d mounts are writable and executable, all by design", len(declared)), declared...)
+	}),
+}
+
+// writableExec reports whether files can be written to the mount and run from it.
+func writableExec(m node.Mount) bool {
+	return !m.ReadOnly() && !imageType(m.Type) && !slices.Contains(m.Options, "noexec") && !slices.Contains([]string{
+		"proc", "sysfs", "cgroup", "cgroup2", "securityfs", "debugfs", "tracefs", "pstore", "efivarfs", "bpf", "configfs", "fusectl",
+		"mqueue", "hugetlbfs", "autofs", "selinuxfs", "smackfs", "binfmt_misc", "rpc_pipefs", "nsfs", "nfsd", "devpts", "resctrl",
+	}, m.Type)
+}

@@ -1,0 +1,108 @@
+package verify
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/seaworthy/seaworthy/node"
+)
+
+var imageUnmodified = Check{
+	ID:       "image-unmodified",
+	Rev:      1,
+	Title:    "the OS image is as its vendor built it: not unlocked, layered or a developer's",
+	Topic:    Immutability,
+	Severity: High,
+	Refs: imageRefs(
+		Ref{"NIST SP 800-53 r5", "CM-11"},
+		Ref{"NIST SP 800-53 r5", "CM-14"},
+		Ref{"NIST SP 800-53 r5", "CM-7(8)"},
+	),
+	Help: Help{
+		Why: "Every one of these systems has a door for developers. A node of a fleet that went through it runs something that nobody released.",
+		How: "Fails on an unlocked ostree deployment, layered, replaced or removed packages, an image pulled without signature or digest, transactional-update masked at run time (microos-rw), " +
+			"a Flatcar /usr that is mounted from a plain partition, COS's cros_debug, a Bottlerocket build that calls itself dirty, and a directory that makes systemd-sysext writable. " +
+			"Extensions that only add something are listed beside the level and are no fault.",
+		Remedy: map[string]string{
+			"fedora-coreos": "rpm-ostree reset takes layered packages and overrides out; a reboot ends a development or transient unlock.",
+			"microos":       "Reboot.",
+			"flatcar":       "rmdir /var/lib/extensions.mutable/usr and reboot; replace developer images by released ones.",
+			"cos":           "Recreate the node without the debug image.",
+			"bottlerocket":  "Replace the node by one from a released image.",
+			"":              "Replace the node by one from a released image.",
+		},
+	},
+	ImageOnly: true,
+	Judge:     On4(node.OS, node.Mounts, node.Boot, node.ImageDeployment, unmodified),
+}
+
+func unmodified(s node.System, mounts []node.Mount, b node.BootState, d node.Deployment, g Given) Finding {
+	if f, elsewhere := notTheHost(s); elsewhere {
+		return f
+	}
+	im, ok := imageOf(mounts, g.Profile)
+	if !ok {
+		return withoutRoot()
+	}
+	var codes, items []string
+	found := func(code, item string) { codes, items = append(codes, code), append(items, item) }
+	if o := d.Ostree; o != nil {
+		for _, how := range o.Unlocked {
+			// rpm-ostree apply-live leaves "transient" behind when it merges packages.
+			if how == "transient" && len(o.Layered) > 0 {
+				continue
+			}
+			found("unlocked", "unlocked: "+how)
+		}
+		for _, p := range o.Layered {
+			found("customized", "layered package "+p)
+		}
+		for _, p := range o.Overrides {
+			found("customized", "override "+p)
+		}
+		if strings.HasPrefix(o.Origin, "ostree-unverified-") && !strings.Contains(o.Origin, "@sha256:") {
+			found("unverified-origin", "origin "+o.Origin)
+		}
+	}
+	for _, unit := range d.Masked {
+		// microos-rw masks it under /run; below /etc it is how somebody chose to
+		// update by other means.
+		if strings.HasSuffix(unit, "transactional-update.service") && !strings.HasPrefix(unit, "/etc/") {
+			found("unlocked", "masked: "+unit)
+		}
+	}
+	for _, dir := range d.MutableExtensions {
+		found("mutable-extensions", "directory "+dir)
+	}
+	for _, w := range b.Cmdline {
+		switch {
+		case w.AfterDashes:
+		case w.Key == "cros_debug":
+			found("developer", "cros_debug on the command line")
+		case w.Key == "mount.usr" && !strings.HasPrefix(w.Value, "/dev/mapper/") && !im.usrInMemory():
+			found("developer", "mount.usr="+w.Value+" on the command line: /usr without verification")
+		}
+	}
+	if build := s.Release["BUILD_ID"]; strings.HasSuffix(build, "-dirty") {
+		found("developer", "BUILD_ID "+build)
+	}
+	switch {
+	case len(items) > 0:
+		for _, code := range []string{"unlocked", "mutable-extensions", "developer", "unverified-origin", "customized"} {
+			if slices.Contains(codes, code) {
+				return fail(code, fmt.Sprintf("the image is not as its vendor built it: %s", strings.Join(items, "; ")), items...)
+			}
+		}
+	case im.layout == ordinary && d.Ostree == nil && g.Profile.Image.Level == 0:
+		return notApplicable("no-image", g.words("image-unmodified", "this system is no image: its programs are installed one by one on a writable file system"))
+	}
+	return pass("unmodified", "no unlocked, layered or developer state was found")
+}
+
+// usrInMemory reports whether /usr is a loop device in memory, as on Flatcar
+// booted over the network.
+func (im osImage) usrInMemory() bool {
+	f := imageFacts{osImage: im}
+	return slices.ContainsFunc(im.parts, func(p part) bool { return p.Path == "/usr" && f.inMemory(p) })
+}
