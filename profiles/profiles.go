@@ -138,6 +138,9 @@ type Runtime struct {
 	Holders []Place `json:"holders"`
 	// SocketGroups are groups by number that may own a socket, by socket path.
 	SocketGroups map[string]uint32 `json:"socketGroups"`
+	// SocketOwners are users by number, other than root, that may own a socket
+	// and the folders above it, by socket path.
+	SocketOwners map[string]uint32 `json:"socketOwners"`
 }
 
 // Kubelet is where this system keeps the kubelet and how it is run.

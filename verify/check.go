@@ -86,70 +86,98 @@ func notApplicable(code, reason string, items ...string) Finding {
 	return Finding{Verdict: NotApplicable, Code: code, Reason: reason, Items: items}
 }
 
+const unreadCode = "unread"
+
+// unread is the finding of a judge whose fact holds nothing where it looks. The
+// gaps of the fact, where there are any, say why and take its place.
+func unread(what string) Finding {
+	return unknown(unreadCode, "the node did not say "+what)
+}
+
 // withoutFact is the finding of every judge that lacks a fact.
 func withoutFact(m *node.Missing) Finding {
 	return unknown("fact-"+string(m.Code), m.Reason)
 }
 
-// withGaps turns a pass that rests on an incomplete fact into unknown. A fail stays.
+// withGaps turns a pass that rests on an incomplete fact into unknown, and says
+// why a judge found nothing to read. A fail stays: what was seen is enough. The code is that of the first gap that more
+// rights would not close, so that [Finding.Privileged] does not promise too much.
 func withGaps(f Finding, gaps []node.Gap) Finding {
-	if len(gaps) == 0 || f.Verdict != Pass && f.Verdict != NotApplicable {
+	open := f.Verdict == Pass || f.Verdict == NotApplicable || f.Verdict == Unknown && f.Code == unreadCode
+	if len(gaps) == 0 || !open {
 		return f
 	}
 	items := make([]string, len(gaps))
 	for i, g := range gaps {
 		items[i] = g.String()
 	}
-	return unknown("gap-"+string(gaps[0].Code), items[0], items...)
+	first := max(0, slices.IndexFunc(gaps, func(g node.Gap) bool { return g.Code != node.Denied }))
+	reason := items[first]
+	if n := len(gaps) - 1; n > 0 {
+		reason += fmt.Sprintf("; and %d more", n)
+	}
+	return unknown("gap-"+string(gaps[first].Code), reason, items...)
+}
+
+// reading is what a judge has taken of the facts of one node.
+type reading struct {
+	facts   node.Facts
+	missing *node.Missing // the first that more rights would not settle, else the first
+	gaps    []node.Gap
+}
+
+// take returns the value of source in the facts and notes what is wrong with it.
+func take[T any](r *reading, source node.Source[T]) T {
+	v, gaps, m := source.Of(r.facts)
+	if m != nil && (r.missing == nil || r.missing.Code == node.Denied && m.Code != node.Denied) {
+		r.missing = m
+	}
+	r.gaps = append(r.gaps, gaps...)
+	return v
+}
+
+// finding answers for the judge where a fact is missing, and holds its answer
+// to what could be read where none is.
+func (r *reading) finding(decide func() Finding) Finding {
+	if r.missing != nil {
+		return withoutFact(r.missing)
+	}
+	return withGaps(decide(), r.gaps)
 }
 
 // On makes a judge of one fact.
 func On[A any](a node.Source[A], f func(A, Given) Finding) Judge {
 	return Judge{[]string{a.Name}, func(facts node.Facts, g Given) Finding {
-		va, gaps, m := a.Of(facts)
-		if m != nil {
-			return withoutFact(m)
-		}
-		return withGaps(f(va, g), gaps)
+		r := reading{facts: facts}
+		va := take(&r, a)
+		return r.finding(func() Finding { return f(va, g) })
 	}}
 }
 
 // On2 makes a judge of two facts.
 func On2[A, B any](a node.Source[A], b node.Source[B], f func(A, B, Given) Finding) Judge {
 	return Judge{[]string{a.Name, b.Name}, func(facts node.Facts, g Given) Finding {
-		va, gaps, m := a.Of(facts)
-		if m != nil {
-			return withoutFact(m)
-		}
-		vb, more, m := b.Of(facts)
-		if m != nil {
-			return withoutFact(m)
-		}
-		return withGaps(f(va, vb, g), slices.Concat(gaps, more))
+		r := reading{facts: facts}
+		va, vb := take(&r, a), take(&r, b)
+		return r.finding(func() Finding { return f(va, vb, g) })
 	}}
 }
 
 // On3 makes a judge of three facts.
 func On3[A, B, C any](a node.Source[A], b node.Source[B], c node.Source[C], f func(A, B, C, Given) Finding) Judge {
 	return Judge{[]string{a.Name, b.Name, c.Name}, func(facts node.Facts, g Given) Finding {
-		vc, gaps, m := c.Of(facts)
-		if m != nil {
-			return withoutFact(m)
-		}
-		two := On2(a, b, func(va A, vb B, g Given) Finding { return f(va, vb, vc, g) })
-		return withGaps(two.decide(facts, g), gaps)
+		r := reading{facts: facts}
+		va, vb, vc := take(&r, a), take(&r, b), take(&r, c)
+		return r.finding(func() Finding { return f(va, vb, vc, g) })
 	}}
 }
 
 // On4 makes a judge of four facts.
 func On4[A, B, C, D any](a node.Source[A], b node.Source[B], c node.Source[C], d node.Source[D], f func(A, B, C, D, Given) Finding) Judge {
 	return Judge{[]string{a.Name, b.Name, c.Name, d.Name}, func(facts node.Facts, g Given) Finding {
-		vd, gaps, m := d.Of(facts)
-		if m != nil {
-			return withoutFact(m)
-		}
-		three := On3(a, b, c, func(va A, vb B, vc C, g Given) Finding { return f(va, vb, vc, vd, g) })
-		return withGaps(three.decide(facts, g), gaps)
+		r := reading{facts: facts}
+		va, vb, vc, vd := take(&r, a), take(&r, b), take(&r, c), take(&r, d)
+		return r.finding(func() Finding { return f(va, vb, vc, vd, g) })
 	}}
 }
 
@@ -157,6 +185,10 @@ var idPattern = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)*$`)
 
 // Validate proves a set of checks well-formed.
 func Validate(checks []Check) error {
+	gathered := map[string]bool{}
+	for _, source := range node.Sources() {
+		gathered[source.Info().Name] = true
+	}
 	seen := map[string]bool{}
 	for _, c := range checks {
 		switch {
@@ -170,12 +202,22 @@ func Validate(checks []Check) error {
 			return fmt.Errorf("check %s has no title, no why or no how", c.ID)
 		case !slices.Contains(Topics, c.Topic):
 			return fmt.Errorf("check %s: there is no topic %q", c.ID, c.Topic)
-		case !slices.Contains([]Severity{Critical, High, Medium, Low}, c.Severity):
+		case !c.Severity.known():
 			return fmt.Errorf("check %s: there is no severity %q", c.ID, c.Severity)
 		case len(c.Refs) == 0:
 			return fmt.Errorf("check %s cites nothing", c.ID)
 		case c.Judge.decide == nil || len(c.Judge.reads) == 0:
 			return fmt.Errorf("check %s has no judge", c.ID)
+		}
+		for i, r := range c.Refs {
+			if r.Standard == "" || r.ID == "" || slices.Contains(c.Refs[:i], r) {
+				return fmt.Errorf("check %s: the reference %q %q is empty or stands twice", c.ID, r.Standard, r.ID)
+			}
+		}
+		for i, name := range c.Judge.reads {
+			if !gathered[name] || slices.Contains(c.Judge.reads[:i], name) {
+				return fmt.Errorf("check %s reads the fact %q, which no source gathers or which it reads twice", c.ID, name)
+			}
 		}
 		seen[c.ID] = true
 	}

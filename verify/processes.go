@@ -1,3 +1,183 @@
 package verify
 
-var processChecks []Check
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/seaworthy/seaworthy/node"
+	"github.com/seaworthy/seaworthy/profiles"
+)
+
+var processChecks = []Check{processesFromImage, noDeletedExecutables}
+
+// processRefs is what every check of host processes is evidence for.
+var processRefs = []Ref{
+	{sp80053, "SI-7"}, {sp80053, "CM-7(5)"}, {sp80053, "CM-11"},
+	{pciDSS, "5.2.3"}, {pciDSS, "11.5.2"}, {pciContainers, "8.2"},
+	{sp800190, "4.5.2"}, {sp800190, "4.4.4"},
+	{iso27001, "8.7"}, {iso27001, "8.19"}, {soc2, "CC6.8"}, {soc2, "CC7.1"},
+	{grundschutz, "SYS.1.1.A27"}, {grundschutz, "SYS.1.1.A31"},
+	{dora, "Art. 11(2)(c)"}, {dora, "Art. 11(2)(d)"}, {nis2, "6.9"},
+	{cisControls, "2.5"}, {cisControls, "10.7"}, {containerSRG, "SRG-APP-000384"},
+}
+
+var processesFromImage = Check{
+	ID:        "processes-from-image",
+	Rev:       1,
+	Title:     "every host process runs from the OS image or from a declared place",
+	Topic:     Processes,
+	Severity:  Critical,
+	Refs:      processRefs,
+	ImageOnly: true,
+	Help: Help{
+		Why: "On a host whose system is an image, a program that runs from anywhere else was put there by somebody. It is what an antivirus would be looking for.",
+		How: "For every program outside containers the file system that its executable is on is looked at, and for scripts that of the script. It must be mounted read-only at /, at /usr or below, or be an extension image, or the profile must declare the path. A program that is in memory only, or whose root is not the host's, comes from nowhere in the image. How well the image itself is held is another check's matter.",
+		Remedy: map[string]string{
+			"talos":        "Find the extension service, static pod or container that started it; programs in /opt that no CNI put there do not belong. Apply the machine configuration anew and reboot; what persists in /var is cleared by talosctl reset --system-labels-to-wipe EPHEMERAL.",
+			"flatcar":      "Ship it as a system extension image (/etc/extensions/NAME.raw) in place of a file under /opt, or declare its path in a site overlay. Otherwise remove the unit that starts it.",
+			"bottlerocket": "Only host containers, CNI and CSI plugins run from outside the image: apiclient get settings.host-containers, disable what should not be there, or replace the node.",
+			"":             "Find what starts it by its cgroup, then put it into the image, declare its path in a site overlay, or remove it.",
+		},
+	},
+	Judge: On2(node.Processes, node.OS, func(p []node.Program, s node.System, g Given) Finding {
+		return wholeMachine(s, judgeProcesses(p, g))
+	}),
+}
+
+func judgeProcesses(programs []node.Program, g Given) Finding {
+	if len(programs) == 0 {
+		return unread("what runs on it") // process 1 is always there
+	}
+	var bad, declared, open []string
+	image := 0
+	for _, p := range programs {
+		item := programText(p)
+		switch {
+		case fromImage(p):
+			image++
+		case placeDeclared(p, g.Profile.Processes.Allowed):
+			declared = append(declared, item)
+		case len(p.On.Options) == 0 && !p.Memory && !p.OwnRoot:
+			open = append(open, item)
+		default:
+			bad = append(bad, item)
+		}
+	}
+	for _, list := range []*[]string{&bad, &declared, &open} {
+		slices.Sort(*list)
+		*list = slices.Compact(*list)
+	}
+	switch {
+	case image == 0 && len(bad) > 0:
+		return fail("no-image", fmt.Sprintf("no host process runs from a read-only image: there is none, or it is writable; %d programs run from writable places", len(bad)))
+	case len(bad) > 0:
+		return fail("outside-image", fmt.Sprintf("%d programs run from outside the image and from no declared place: %s", len(bad), strings.Join(bad, "; ")), bad...)
+	case len(open) > 0:
+		return unknown("mount-unknown", fmt.Sprintf("the file system of %d programs is not known: %s", len(open), strings.Join(open, "; ")), open...)
+	case len(declared) > 0:
+		return pass("declared", fmt.Sprintf("%d programs run from the image, %d from places that the profile declares: %s", image, len(declared), strings.Join(declared, "; ")), declared...)
+	}
+	return pass("from-image", fmt.Sprintf("all %d programs run from the image", image))
+}
+
+func programText(p node.Program) string {
+	text := p.Path
+	if p.Script != "" {
+		text += " " + p.Script
+	}
+	switch {
+	case p.Memory:
+		text += " (in memory only)"
+	case p.OwnRoot:
+		text += " (in a root of its own)"
+	}
+	return text
+}
+
+// fromImage reports whether the program, or the script that it runs, is a file
+// of the OS image.
+func fromImage(p node.Program) bool {
+	return !p.Memory && !p.OwnRoot && imageMount(p.On)
+}
+
+// imageMount reports whether a mount holds a part of the OS image: the root or
+// /usr and what is below it, read-only, or a merged extension image.
+func imageMount(m node.Mount) bool {
+	if len(m.Options) == 0 || len(m.Super) == 0 || !m.ReadOnly() {
+		return false
+	}
+	extension := m.Type == "overlay" && (m.Source == "sysext" || m.Source == "confext")
+	return m.Path == "/" || m.Path == "/usr" || strings.HasPrefix(m.Path, "/usr/") || extension
+}
+
+// placeDeclared reports whether the profile declares the program's file: the
+// executable, or the script where it runs one. A place that names a script is of
+// that script alone, run by the interpreter at its path.
+func placeDeclared(p node.Program, places []profiles.Place) bool {
+	if p.Memory {
+		return false
+	}
+	return slices.ContainsFunc(places, func(place profiles.Place) bool {
+		switch {
+		case place.Script != "":
+			return p.Script != "" && within(p.Script, place.Script) && (place.Path == "" || within(p.Path, place.Path))
+		case p.Script != "":
+			return within(p.Script, place.Path)
+		}
+		return within(p.Path, place.Path)
+	})
+}
+
+// within reports whether a path is the place, or below it where the place ends
+// in "/*".
+func within(path, place string) bool {
+	if dir, ok := strings.CutSuffix(place, "/*"); ok {
+		return strings.HasPrefix(path, dir+"/")
+	}
+	return path == place
+}
+
+var noDeletedExecutables = Check{
+	ID:       "no-deleted-executables",
+	Rev:      1,
+	Title:    "no host process runs an executable that is deleted or in memory only",
+	Topic:    Processes,
+	Severity: Critical,
+	Refs:     slices.Concat(processRefs, []Ref{{sp80053, "SI-4"}}),
+	Help: Help{
+		Why: "Code that is on no file system cannot be looked at, hashed or found after a reboot. Intruders run their programs so. On an ordinary host an upgraded package leaves the old program running from a deleted file: then the hole that the upgrade closed is still open.",
+		How: "The executable of every process outside containers is asked of the kernel (proc_pid_exe(5)): it must still have a name, and must not be an anonymous memory file (memfd_create(2)).",
+		Remedy: map[string]string{
+			"": "Find out who started it before you end it. After a package upgrade restart the service (needrestart lists them) or reboot.",
+		},
+	},
+	Judge: On2(node.Processes, node.OS, func(p []node.Program, s node.System, _ Given) Finding {
+		return wholeMachine(s, judgeDeleted(p))
+	}),
+}
+
+func judgeDeleted(programs []node.Program) Finding {
+	if len(programs) == 0 {
+		return unread("what runs on it") // process 1 is always there
+	}
+	var memory, deleted []string
+	for _, p := range programs {
+		switch {
+		case p.Memory:
+			memory = append(memory, programText(p))
+		case p.Deleted:
+			deleted = append(deleted, programText(p)+" (deleted)")
+		}
+	}
+	bad := slices.Concat(memory, deleted)
+	slices.Sort(bad)
+	bad = slices.Compact(bad)
+	switch {
+	case len(memory) > 0:
+		return fail("memory-only", "programs run that are in memory only or whose file is deleted: "+strings.Join(bad, "; "), bad...)
+	case len(deleted) > 0:
+		return fail("deleted", "programs run whose file is deleted: "+strings.Join(bad, "; "), bad...)
+	}
+	return pass("all-on-disk", fmt.Sprintf("all %d programs run from files that exist", len(programs)))
+}

@@ -1,7 +1,10 @@
 package verify
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
+	"io"
 	"slices"
 	"time"
 
@@ -55,15 +58,24 @@ func Run(checks []Check, facts node.Facts, given Given) []Finding {
 	return findings
 }
 
-// judge runs one check. A judge that breaks has proven nothing: unknown.
+// judge runs one check. A judge that breaks or answers nothing has proven
+// nothing: unknown.
 func judge(c Check, facts node.Facts, given Given) (f Finding) {
+	if given.Profile == nil {
+		given.Profile = &profiles.Profile{}
+	}
 	defer func() {
 		if r := recover(); r != nil {
 			f = unknown("judge-broke", fmt.Sprintf("the check broke: %v", r))
+		} else if !f.Verdict.known() || f.Code == "" || f.Reason == "" {
+			f = unknown("judge-broke", "the check broke: it gave no verdict, code or reason")
 		}
 		f.Check, f.Rev, f.Topic, f.Severity, f.Reads = c.ID, c.Rev, c.Topic, c.Severity, c.Judge.Reads()
 		if s, ok := given.Profile.Severities[c.ID]; ok {
 			f.Severity = Severity(s)
+		}
+		if words := given.Profile.Words[c.ID]; words != "" && f.Verdict == NotApplicable {
+			f.Reason += ": " + words
 		}
 		if f.Items == nil {
 			f.Items = []string{}
@@ -75,6 +87,9 @@ func judge(c Check, facts node.Facts, given Given) (f Finding) {
 // NewReport judges facts by every check in checks and makes the report of them.
 func NewReport(version string, checks []Check, facts node.Facts, profile *profiles.Profile, at time.Time) Report {
 	at = at.UTC()
+	if facts == nil {
+		facts = node.Facts{}
+	}
 	findings := Run(checks, facts, Given{Profile: profile, At: at})
 	r := Report{
 		Version: version, Witness: Agent, At: at,
@@ -87,12 +102,11 @@ func NewReport(version string, checks []Check, facts node.Facts, profile *profil
 		r.OS = OSRef{os.Release["ID"], os.Release["VERSION_ID"]}
 	}
 	r.Level = LevelOf(findings, facts, profile)
-	r.Summary = Summarize(findings)
+	r.Summary = summaryOf(findings)
 	return r
 }
 
-// Summarize counts findings by verdict.
-func Summarize(findings []Finding) Summary {
+func summaryOf(findings []Finding) Summary {
 	var s Summary
 	for _, f := range findings {
 		switch f.Verdict {
@@ -102,11 +116,43 @@ func Summarize(findings []Finding) Summary {
 			s.Fail++
 		case NotApplicable:
 			s.NotApplicable++
-		default:
+		case Unknown:
 			s.Unknown++
 		}
 	}
 	return s
+}
+
+// DecodeReport reads the JSON of one report. It refuses unknown keys, what
+// follows the report, facts that their sources would refuse, and a summary that
+// does not count the findings. What the findings say stays a claim of whoever
+// wrote them.
+func DecodeReport(b []byte) (Report, error) {
+	var r Report
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&r); err != nil {
+		return Report{}, fmt.Errorf("decoding a report, up to byte %d: %w", d.InputOffset(), err)
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return Report{}, fmt.Errorf("decoding a report: something follows it at byte %d", d.InputOffset())
+	}
+	switch {
+	case r.At.IsZero():
+		return Report{}, fmt.Errorf("decoding a report: it has no time")
+	case r.Facts == nil:
+		return Report{}, fmt.Errorf("decoding a report: it has no facts")
+	case r.Summary != summaryOf(r.Findings):
+		return Report{}, fmt.Errorf("decoding a report: its summary %+v does not count its findings: %+v", r.Summary, summaryOf(r.Findings))
+	}
+	seen := map[string]bool{}
+	for i, f := range r.Findings {
+		if seen[f.Check] || !idPattern.MatchString(f.Check) || f.Rev < 1 || f.Code == "" || !f.Severity.known() {
+			return Report{}, fmt.Errorf("decoding a report: finding %d, of check %q, stands twice or lacks its check, revision, code or severity", i, f.Check)
+		}
+		seen[f.Check] = true
+	}
+	return r, nil
 }
 
 // Privileged reports whether the finding is unknown only because the program

@@ -15,8 +15,10 @@ const (
 
 var verdictNames = []string{"unknown", "fail", "pass", "not-applicable"}
 
+func (v Verdict) known() bool { return v >= 0 && int(v) < len(verdictNames) }
+
 func (v Verdict) String() string {
-	if v < 0 || int(v) >= len(verdictNames) {
+	if !v.known() {
 		return fmt.Sprintf("verdict %d", int(v))
 	}
 	return verdictNames[v]
@@ -24,7 +26,7 @@ func (v Verdict) String() string {
 
 // MarshalText writes the verdict's word.
 func (v Verdict) MarshalText() ([]byte, error) {
-	if v < 0 || int(v) >= len(verdictNames) {
+	if !v.known() {
 		return nil, fmt.Errorf("%d is no verdict", int(v))
 	}
 	return []byte(verdictNames[v]), nil
@@ -51,6 +53,8 @@ const (
 	Medium   Severity = "medium"
 	Low      Severity = "low"
 )
+
+func (s Severity) known() bool { return s == Critical || s == High || s == Medium || s == Low }
 
 // Topic groups checks for people.
 type Topic string

@@ -105,7 +105,9 @@ func scan(ctx context.Context, out io.Writer, flags scanFlags) error {
 		profile, _ = verify.Detect(facts, all)
 	}
 	report := verify.NewReport(wire.BuildVersion(), checks, facts, profile, at)
-	report = only(report, flags.only)
+	if len(flags.only) > 0 {
+		report = report.Only(flags.only...)
+	}
 	if err := flags.write(out, report, profile, checks); err != nil {
 		return fmt.Errorf("writing the findings: %w", err)
 	}
@@ -193,22 +195,6 @@ func outcome(r verify.Report) error {
 		return verdictError(exitUnknown)
 	}
 	return nil
-}
-
-// only leaves the findings of the checks in ids, all where there are none. The
-// level stays: it is that of the node.
-func only(r verify.Report, ids []string) verify.Report {
-	if len(ids) == 0 {
-		return r
-	}
-	findings := []verify.Finding{}
-	for _, f := range r.Findings {
-		if slices.Contains(ids, f.Check) {
-			findings = append(findings, f)
-		}
-	}
-	r.Findings, r.Summary = findings, verify.Summarize(findings)
-	return r
 }
 
 // oneOf refuses a value that is not in the list.

@@ -58,7 +58,7 @@ func flatcar() verify.Report {
 		Node: "node-7", OS: verify.OSRef{ID: "flatcar", Version: "4230.2.1"}, Profile: verify.ProfileRef{Name: "flatcar"},
 		Level: verify.Level{Number: 3, Claimed: 3, Name: "verified", Reasons: []string{"Secure Boot is off, so nothing signed fixes the root hash"},
 			Unprotected: []string{"/ (ext4, writable, exec)", "/opt (writable, exec)", "/var/lib/containerd (writable, exec)", "/etc (overlay, writable)"}},
-		Summary: verify.Summarize(findings), Findings: findings,
+		Findings: findings,
 		Facts: node.Facts{
 			"os":     {Value: node.System{Release: map[string]string{"ID": "flatcar", "PRETTY_NAME": "Flatcar Container Linux by Kinvolk 4230.2.1 (Oklo)"}}},
 			"kernel": {Value: node.KernelState{Release: "6.6.95-flatcar"}, Evidence: []node.Evidence{{What: "/proc/version", SHA256: strings.Repeat("ab", 32)}}},
