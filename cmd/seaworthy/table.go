@@ -138,11 +138,39 @@ func (t table) level(b *strings.Builder, r verify.Report) {
 	if len(r.Level.Unprotected) > 0 {
 		t.beside(b, "  not protected", flow(cleanAll(r.Level.Unprotected), "   ", t.width-gutter))
 	}
+	if text := outside(r.Findings); text != "" {
+		t.beside(b, "  outside the image", wrap(clean(text), t.width-gutter))
+	}
+}
+
+// outside words which host programs do not run from the image, "" where none
+// do or where nothing is known of them.
+func outside(findings []verify.Finding) string {
+	i := slices.IndexFunc(findings, func(f verify.Finding) bool { return f.Check == "processes-from-image" })
+	if i < 0 || len(findings[i].Items) == 0 {
+		return ""
+	}
+	var whose string
+	switch findings[i].Code {
+	case "declared":
+		whose = "declared by the profile"
+	case "outside-image":
+		whose = "declared by nobody"
+	default:
+		return ""
+	}
+	const most = 3
+	items := findings[i].Items
+	text := plural(len(items), "program", "programs") + ": " + strings.Join(items[:min(most, len(items))], ", ")
+	if more := len(items) - most; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text + " (" + whose + ")"
 }
 
 // beside writes lines in the column at gutter, with title before the first.
 func (t table) beside(b *strings.Builder, title string, lines []string, sgr ...string) {
-	blank := strings.Repeat(" ", max(2, gutter-length(title)))
+	blank := strings.Repeat(" ", max(1, gutter-length(title)))
 	b.WriteString(t.paint(title, sgr...))
 	if len(lines) > 0 {
 		b.WriteString(blank + strings.Join(lines, "\n"+strings.Repeat(" ", gutter)))
@@ -172,7 +200,14 @@ func (t table) list(b *strings.Builder, title string, findings []verify.Finding,
 	findings = byTopic(findings)
 	verdict := findings[0].Verdict
 	b.WriteString(t.paint(fmt.Sprintf("%s %d", title, len(findings)), bold, colours[verdict]) + "\n")
+	first := map[string]string{} // the check that a reason was first given for
 	for i, f := range findings {
+		switch check, given := first[f.Reason]; {
+		case !given:
+			first[f.Reason] = f.Check
+		case !t.verbose:
+			f.Reason = "for the same reason as " + check
+		}
 		if len(findings) >= manyFindings && (i == 0 || findings[i-1].Topic != f.Topic) {
 			b.WriteString("  " + t.paint(string(f.Topic), faint) + "\n")
 		}

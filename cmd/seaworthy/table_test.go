@@ -53,6 +53,8 @@ func flatcar() verify.Report {
 			Reason: "kubeReserved is not set; the system slices peaked at 612 MiB since boot", Items: []string{"kubeReserved"}, Reads: []string{"reservation", "kubelet"}},
 		{Check: "secure-boot-on", Rev: 1, Topic: verify.BootChain, Severity: verify.Medium, Verdict: verify.NotApplicable, Code: "no-firmware",
 			Reason: "this machine has no UEFI firmware", Items: []string{}, Reads: []string{"boot"}},
+		{Check: "processes-from-image", Rev: 1, Topic: verify.Processes, Severity: verify.Critical, Verdict: verify.Pass, Code: "declared",
+			Reason: "41 programs run from the image, 1 programs from places that the profile declares: /opt/bin/kubelet", Items: []string{"/opt/bin/kubelet"}, Reads: []string{"processes", "os"}},
 	}
 	return verify.Report{
 		Node: "node-7", OS: verify.OSRef{ID: "flatcar", Version: "4230.2.1"}, Profile: verify.ProfileRef{Name: "flatcar"},
@@ -76,6 +78,7 @@ func lists() []verify.Check {
 		{ID: "runtime-socket-closed", Topic: verify.Runtime},
 		{ID: "kube-reserved-set", Topic: verify.Reservation},
 		{ID: "secure-boot-on", Topic: verify.BootChain},
+		{ID: "processes-from-image", Topic: verify.Processes, ImageOnly: true},
 	}
 }
 
@@ -93,6 +96,10 @@ func TestTable(t *testing.T) {
 		f.Check, f.Topic, f.Severity = id, verify.KubeletTopic, verify.High
 		many.Findings = append(many.Findings, f)
 	}
+	undeclared := flatcar()
+	last := &undeclared.Findings[len(undeclared.Findings)-1]
+	last.Verdict, last.Code, last.Items = verify.Fail, "outside-image", []string{"/opt/a", "/opt/b", "/opt/c", "/tmp/x", "/tmp/y"}
+	last.Reason = "5 programs run from outside the image and from no declared place: /opt/a; /opt/b; /opt/c; /tmp/x; /tmp/y"
 	sound := flatcar()
 	sound.Findings = sound.Findings[:1]
 	mutable := flatcar()
@@ -115,6 +122,7 @@ func TestTable(t *testing.T) {
 		{"without-root.txt", denied, table{style: style{width: 100, unicode: true}, profile: container, settles: "sudo"}},
 		{"names-that-steer-a-terminal.txt", hostile, table{style: style{width: 100, unicode: true}, profile: container}},
 		{"many-failures.txt", many, table{style: style{width: 100, unicode: true}, profile: container}},
+		{"undeclared-programs.txt", undeclared, table{style: style{width: 100, unicode: true}, profile: container}},
 		{"nothing-wrong.txt", sound, table{style: style{width: 100, unicode: true}, profile: container}},
 		{"claimed-and-not-proven.txt", claimed, table{style: style{width: 100, unicode: true}, profile: container}},
 	} {
@@ -171,6 +179,7 @@ func TestPlain(t *testing.T) {
 		"fail\tkube-reserved-set\tmedium\ta tab\\x09and a line\\x0abreak\n" +
 		"unknown\tkernel-branch\thigh\tthe baseline is of 2026-08-21; nothing can be said about later fixes\n" +
 		"pass\timage-verified\thigh\t/usr is checked by the kernel on every read (dm-verity, root hash 7f3c91…, status V)\n" +
+		"pass\tprocesses-from-image\tcritical\t41 programs run from the image, 1 programs from places that the profile declares: /opt/bin/kubelet\n" +
 		"not-applicable\tsecure-boot-on\tmedium\tthis machine has no UEFI firmware\n"
 	if diff := cmp.Diff(want, plain(r)); diff != "" {
 		t.Errorf("plain (-want +got):\n%s", diff)
