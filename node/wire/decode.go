@@ -100,8 +100,9 @@ const maxDepth = 64
 // (the last would win) and what follows the object.
 func checkShape(b []byte) error {
 	type level struct {
-		keys map[string]bool // nil in a list
-		key  string          // the field whose value comes next, "" before a field
+		keys  map[string]bool // nil in a list
+		key   string          // the field whose value comes next or last
+		named bool            // key is set and its value has not ended
 	}
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.UseNumber()
@@ -109,7 +110,7 @@ func checkShape(b []byte) error {
 	path := func() string {
 		var names []string
 		for _, l := range stack {
-			if l.key != "" {
+			if l.named {
 				names = append(names, l.key)
 			}
 		}
@@ -123,9 +124,9 @@ func checkShape(b []byte) error {
 		if len(stack) == 0 && token != json.Delim('{') {
 			return &BodyError{Reason: "not a JSON object"}
 		}
-		if n := len(stack); n > 0 && stack[n-1].keys != nil && stack[n-1].key == "" && token != json.Delim('}') {
+		if n := len(stack); n > 0 && stack[n-1].keys != nil && !stack[n-1].named && token != json.Delim('}') {
 			top := &stack[n-1]
-			top.key = token.(string) // encoding/json accepts nothing else here
+			top.key, top.named = token.(string), true // encoding/json lets nothing else stand here
 			if top.keys[top.key] {
 				return &BodyError{Field: path(), Offset: d.InputOffset(), Reason: "the field stands twice"}
 			}
@@ -149,7 +150,7 @@ func checkShape(b []byte) error {
 		if len(stack) == 0 {
 			break
 		}
-		stack[len(stack)-1].key = ""
+		stack[len(stack)-1].named = false
 	}
 	if end := d.InputOffset(); len(bytes.TrimLeft(b[end:], " \t\r\n")) > 0 {
 		return &BodyError{Offset: end, Reason: "something follows the report"}

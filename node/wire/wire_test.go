@@ -80,6 +80,8 @@ func TestDecodeRefusesWithThePlace(t *testing.T) {
 		{"a field twice", strings.Replace(good, `"agent"`, `"node":"b","agent"`, 1), BodyError{"node", int64(strings.Index(good, `"agent"`) + 6), "twice"}},
 		{"a fact twice", strings.Replace(good, `"facts":{`, `"facts":{"os":{"missing":{"code":"denied","reason":"x"}},`, 1), BodyError{"facts.os", 0, "twice"}},
 		{"a string for a number", strings.Replace(good, `"version":1`, `"version":"1"`, 1), BodyError{"version", 0, "JSON string"}},
+		{"a number for a field", `{1:2}`, BodyError{"", 1, "invalid character"}},
+		{"a field without name", `{"":1,"":2}`, BodyError{"", 8, "twice"}},
 		{"not JSON", "version=1", BodyError{"", 1, "invalid character"}},
 		{"a fact that no source reads", strings.Replace(good, `"kernel"`, `"weather"`, 1), BodyError{"facts", 0, `"weather"`}},
 		{"a fact with a field that its source has not", strings.Replace(good, `"init"`, `"inet"`, 1), BodyError{"facts", 0, `decoding fact os: json: unknown field "inet"`}},
