@@ -6,8 +6,12 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -137,8 +141,68 @@ func showCapture(out io.Writer, name string) error {
 	return err
 }
 
-// describe shows of what host a capture is.
+// describe shows of what host a capture is and what was asked, by
+// name, and what became of it; never an answer.
 func describe(name string, tape *capture.Tape) string {
 	h := tape.Header
-	return fmt.Sprintf("%s: %s, %s at %s by %s\n", name, h.Node, h.Kind, h.At.Format(time.RFC3339), h.Program)
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s\n", clean(name))
+	line := func(title, text string) {
+		if text != "" {
+			fmt.Fprintf(&b, "  %-9s %s\n", title, clean(text))
+		}
+	}
+	line("node", h.Node)
+	line("kind", string(h.Kind))
+	line("at", h.At.UTC().Format(time.RFC3339))
+	line("by", h.Program)
+	line("note", h.Note)
+	for _, source := range h.Sources {
+		line("from", source)
+	}
+
+	type row struct{ op, what, result string }
+	var rows []row
+	count := map[row]int{}
+	results := map[string]int{}
+	for _, e := range tape.Exchanges() {
+		r := row{e.Op, anyProcess(e.What), "answered"}
+		var why *node.Error
+		if errors.As(e.Err, &why) {
+			r.result = string(why.Code)
+		}
+		if count[r] == 0 {
+			rows = append(rows, r)
+		}
+		count[r]++
+		results[r.result]++
+	}
+	var parts []string
+	for _, result := range slices.Sorted(maps.Keys(results)) {
+		parts = append(parts, fmt.Sprintf("%d %s", results[result], result))
+	}
+	line("questions", strings.Join(parts, ", "))
+	b.WriteByte('\n')
+	for _, r := range rows {
+		times := ""
+		if n := count[r]; n > 1 {
+			times = fmt.Sprintf(" (%d)", n)
+		}
+		fmt.Fprintf(&b, "  %-9s %-12s %s%s\n", r.op, r.result, clean(r.what), times)
+	}
+	return b.String()
+}
+
+var numbers = regexp.MustCompile(`/([0-9]{2,}|[02-9])(/|$)`)
+
+// anyProcess puts N for the numbers below /proc, of processes other than the
+// first, of their threads and descriptors, so that a host with many has one line.
+func anyProcess(what string) string {
+	if !strings.HasPrefix(what, "/proc/") {
+		return what
+	}
+	for range 2 { // neighbours share a slash
+		what = numbers.ReplaceAllString(what, "/N$2")
+	}
+	return what
 }
