@@ -166,11 +166,9 @@ func (flags scanFlags) write(out io.Writer, r verify.Report, profile *profiles.P
 		text = plain(r)
 	default:
 		t := table{style: styleOf(out, os.Getenv), profile: profile, checks: checks, verbose: flags.verbose, settles: "sudo"}
+		t.every = len(flags.only) > 0 // who names checks wants to see them
 		if flags.capture != "" {
 			t.settles = "a capture taken with sudo"
-		}
-		if len(flags.only) > 0 { // who names checks wants to see them
-			t.checks = nil
 		}
 		text = t.render(r)
 	}

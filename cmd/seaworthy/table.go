@@ -16,7 +16,8 @@ type table struct {
 	style
 	profile *profiles.Profile // that the node was judged by
 	checks  []verify.Check
-	verbose bool   // passes, items and facts as well
+	every   bool   // passes as well, and nothing folded
+	verbose bool   // the same, and items and facts
 	settles string // what would settle a finding that lacked a right: "sudo"
 	ids     int    // columns of the longest id that is shown
 }
@@ -28,11 +29,12 @@ const gutter = 20
 const manyFindings = 7
 
 func (t table) render(r verify.Report) string {
+	t.every = t.every || t.verbose
 	shown, folded := t.fold(r.Findings)
 	byVerdict := map[verify.Verdict][]verify.Finding{}
 	for _, f := range shown {
 		byVerdict[f.Verdict] = append(byVerdict[f.Verdict], f)
-		if t.verbose || f.Verdict == verify.Fail || f.Verdict == verify.Unknown {
+		if t.every || f.Verdict == verify.Fail || f.Verdict == verify.Unknown {
 			t.ids = max(t.ids, length(f.Check))
 		}
 	}
@@ -43,7 +45,7 @@ func (t table) render(r verify.Report) string {
 	b.WriteByte('\n')
 	t.list(&b, "FAIL", byVerdict[verify.Fail], r.Facts)
 	t.list(&b, "UNKNOWN", byVerdict[verify.Unknown], r.Facts)
-	if t.verbose {
+	if t.every {
 		t.list(&b, "PASS", byVerdict[verify.Pass], r.Facts)
 		t.list(&b, "NOT APPLICABLE", byVerdict[verify.NotApplicable], r.Facts)
 	} else {
@@ -63,7 +65,7 @@ func (t table) render(r verify.Report) string {
 func (t table) fold(findings []verify.Finding) (shown, folded []verify.Finding) {
 	imageOnly := map[string]bool{}
 	for _, c := range t.checks {
-		imageOnly[c.ID] = c.ImageOnly && t.profile.Ordinary && !t.verbose
+		imageOnly[c.ID] = c.ImageOnly && t.profile.Ordinary && !t.every
 	}
 	for _, f := range findings {
 		if imageOnly[f.Check] {
@@ -250,43 +252,47 @@ func (t table) finding(b *strings.Builder, f verify.Finding, hint bool) {
 
 // details writes what a finding is about and the facts that it rests on.
 func (t table) details(b *strings.Builder, f verify.Finding, facts node.Facts) {
-	line := func(first, text string) {
+	lines := func(first string, lay func(width int) []string) {
 		blank := strings.Repeat(" ", 6+length(first))
-		b.WriteString("      " + first + strings.Join(wrap(clean(text), t.width-len(blank)), "\n"+blank) + "\n")
+		b.WriteString("      " + first + strings.Join(lay(t.width-len(blank)), "\n"+blank) + "\n")
+	}
+	text := func(first, text string) {
+		lines(first, func(width int) []string { return wrap(clean(text), width) })
 	}
 	for _, item := range f.Items {
-		line("· ", item)
+		text("· ", item)
 	}
 	for _, name := range f.Reads {
 		fact, ok := facts[name]
+		first := "rests on " + name + ": "
 		switch {
 		case !ok:
-			line("rests on "+name+": ", "not gathered")
+			text(first, "not gathered")
 		case fact.Missing != nil:
-			line("rests on "+name+": ", "missing, "+fact.Missing.Reason)
+			text(first, "missing, "+fact.Missing.Reason)
 		default:
-			line("rests on "+name+": ", evidence(fact))
+			lines(first, func(width int) []string { return flow(evidence(fact), ", ", width) })
+		}
+		for _, gap := range fact.Gaps {
+			text("  but ", gap.String())
 		}
 	}
 }
 
-// evidence words where a fact was read, at most three places of it.
-func evidence(f node.Fact) string {
-	const most = 3
+// evidence lists where a fact was read, at most five places of it.
+func evidence(f node.Fact) []string {
+	const most = 5
 	var places []string
 	for _, e := range f.Evidence[:min(most, len(f.Evidence))] {
-		places = append(places, fmt.Sprintf("%s (sha256 %.12s)", e.What, e.SHA256))
+		places = append(places, fmt.Sprintf("%s (sha256 %.12s)", clean(e.What), e.SHA256))
 	}
 	if more := len(f.Evidence) - most; more > 0 {
 		places = append(places, fmt.Sprintf("and %d more", more))
 	}
 	if len(places) == 0 {
-		places = []string{"no file"}
+		return []string{"what exists and what does not"}
 	}
-	if len(f.Gaps) > 0 {
-		places = append(places, "with "+plural(len(f.Gaps), "gap", "gaps")+": "+f.Gaps[0].String())
-	}
-	return strings.Join(places, ", ")
+	return places
 }
 
 // severities in the order in which they are shown.
