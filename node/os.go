@@ -184,7 +184,8 @@ func shellLiteral(s string) (string, error) {
 	}
 	quote := s[0]
 	if quote != '"' && quote != '\'' {
-		if i := strings.IndexAny(s, " \t\"'\\$`;&|<>()*?[]#~!{}"); i >= 0 {
+		// A shell expands no * ? [ in an assignment, and CPE names hold some.
+		if i := strings.IndexAny(s, " \t\"'\\$`;&|<>()"); i >= 0 {
 			return "", fmt.Errorf("%q in a bare value", s[i])
 		}
 		return s, nil
