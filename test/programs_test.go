@@ -1,49 +1,43 @@
 package test
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strconv"
-	"sync"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/seaworthy/seaworthy/node/wire"
 )
 
-// programs builds both programs once, as they ship, and returns their folder.
-var programs = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "seaworthy-programs-")
-	if err != nil {
-		return "", err
-	}
+// TestPrograms builds both programs as they ship and tests them from outside.
+func TestPrograms(t *testing.T) {
+	dir := t.TempDir()
 	build := exec.Command("go", "build", "-trimpath", "-o", dir+string(filepath.Separator), "../cmd/seaworthy", "../cmd/seaworthy-agent")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
-		os.RemoveAll(dir)
-		return "", fmt.Errorf("building the programs: %w\n%s", err, out)
+		t.Fatalf("building the programs: %v\n%s", err, out)
 	}
-	return dir, nil
-})
-
-func programDir(t *testing.T) string {
-	t.Helper()
-	dir, err := programs()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return dir
+	t.Run("scripts", func(t *testing.T) { runScripts(t, dir) })
+	t.Run("checks document", func(t *testing.T) { checksDocument(t, dir) })
+	t.Run("agent's last report", func(t *testing.T) { agentsLastReport(t, dir) })
 }
 
-// TestScripts runs the scripts in scripts/ against the built programs.
-func TestScripts(t *testing.T) {
-	dir := programDir(t)
+// runScripts runs the scripts in scripts/.
+func runScripts(t *testing.T, dir string) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "scripts",
 		RequireExplicitExec: true,
@@ -133,10 +127,9 @@ func take(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Defer(func() { l.Close() })
 }
 
-// TestChecksDocument demands that docs/checks.md is what `make docs` writes.
-func TestChecksDocument(t *testing.T) {
-	dir := programDir(t)
-	want, err := exec.Command(filepath.Join(dir, "seaworthy"+exe()), "checks", "-o", "markdown").Output()
+// checksDocument demands that docs/checks.md is what `make docs` writes.
+func checksDocument(t *testing.T, dir string) {
+	want, err := exec.Command(filepath.Join(dir, "seaworthy"), "checks", "-o", "markdown").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,14 +137,61 @@ func TestChecksDocument(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if string(got) != string(want) {
+	if !bytes.Equal(got, want) {
 		t.Error("docs/checks.md is not what the checks say: run make docs")
 	}
 }
 
-func exe() string {
-	if runtime.GOOS == "windows" {
-		return ".exe"
+// agentsLastReport stops an agent with SIGTERM, as the kubelet does, and counts
+// what arrived: a report at the start, and one more before it ends well.
+func agentsLastReport(t *testing.T, dir string) {
+	if runtime.GOOS != "linux" {
+		t.Skip("an agent runs on Linux alone")
 	}
-	return ""
+	arrived := make(chan wire.Report, 10)
+	collector := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		report, err := wire.Decode(body)
+		if err != nil {
+			t.Error(err)
+		}
+		arrived <- report
+		if err := json.NewEncoder(w).Encode(wire.Ack{Received: time.Now()}); err != nil {
+			t.Error(err)
+		}
+	}))
+	defer collector.Close()
+
+	var log bytes.Buffer
+	agent := exec.CommandContext(t.Context(), filepath.Join(dir, "seaworthy-agent"), "--collector", collector.URL, "--interval", "1h", "--node", "node-7", "--cluster", "prod", "--log", "json", "--debug")
+	agent.Stderr = &log
+	if err := agent.Start(); err != nil {
+		t.Fatal(err)
+	}
+	first := <-arrived
+	if first.Node != "node-7" || first.Cluster != "prod" || first.Interval != time.Hour {
+		t.Errorf("got a report of %s/%s every %s, want prod/node-7 every 1h", first.Cluster, first.Node, first.Interval)
+	}
+	if err := agent.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := agent.Wait(); err != nil {
+		t.Errorf("the agent ended with %v, want exit code 0\n%s", err, log.Bytes())
+	}
+	select {
+	case last := <-arrived:
+		if !last.At.After(first.At) {
+			t.Errorf("the last report is of %s, the first of %s: want a fresh one", last.At, first.At)
+		}
+	default:
+		t.Errorf("no last report arrived\n%s", log.Bytes())
+	}
+	for _, want := range []string{`"msg":"first report"`, `"msg":"footprint of the agent"`, `"msg":"stopped"`} {
+		if !bytes.Contains(log.Bytes(), []byte(want)) {
+			t.Errorf("the log lacks %s\n%s", want, log.Bytes())
+		}
+	}
 }
