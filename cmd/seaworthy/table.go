@@ -127,7 +127,11 @@ func (t table) level(b *strings.Builder, r verify.Report) {
 	if r.Level.Claimed > r.Level.Number {
 		reasons = append(reasons, fmt.Sprintf("level %d is claimed and not proven", r.Level.Claimed))
 	}
-	for _, reason := range r.Level.Reasons {
+	why := r.Level.Reasons
+	if t.profile.Ordinary && !t.every { // why not more is no question on a host that has no image
+		why = why[:min(1, len(why))]
+	}
+	for _, reason := range why {
 		if !slices.Contains(reasons, reason) {
 			reasons = append(reasons, reason)
 		}

@@ -103,7 +103,7 @@ func TestTable(t *testing.T) {
 	sound := flatcar()
 	sound.Findings = sound.Findings[:1]
 	mutable := flatcar()
-	mutable.Level = verify.Level{Number: 0, Name: "mutable", Reasons: []string{"/ is ext4 and writable"}}
+	mutable.Level = verify.Level{Number: 0, Name: "mutable", Reasons: []string{"/ is ext4 and writable", "Secure Boot is off"}}
 	claimed := flatcar()
 	claimed.Level = verify.Level{Number: 2, Claimed: 3, Name: "image", Reasons: []string{"the device-mapper table cannot be read without CAP_SYS_ADMIN"}}
 
