@@ -53,8 +53,6 @@ func judgeSecureBoot(b node.BootState, g Given) Finding {
 		return unread("what firmware started this machine")
 	case b.SecureBoot == "off":
 		return fail("off", "the firmware says that Secure Boot is off: it starts any boot loader and any kernel")
-	case b.SecureBoot == "absent" && efiHidden(b):
-		return unknown("variables-hidden", "the kernel was told not to use the firmware's services, so the variable SecureBoot cannot be seen")
 	case b.SecureBoot == "absent":
 		return fail("absent", "the firmware has no variable SecureBoot: it does not offer Secure Boot and starts any boot loader and any kernel")
 	case b.SecureBoot != "on":
@@ -65,15 +63,6 @@ func judgeSecureBoot(b node.BootState, g Given) Finding {
 		return unread("whether the firmware is in setup mode")
 	}
 	return pass("on", "the firmware says that Secure Boot is on and setup mode off")
-}
-
-// efiHidden reports whether the command line takes the firmware's variables away
-// from the kernel: noefi and efi=noruntime of the kernel's
-// Documentation/admin-guide/kernel-parameters.txt.
-func efiHidden(b node.BootState) bool {
-	return slices.ContainsFunc(b.Cmdline, func(w node.Word) bool {
-		return inForce(w) && (w.Key == "noefi" || w.Key == "efi" && slices.Contains(commaList(w.Value), "noruntime"))
-	})
 }
 
 var kernelLockdown = Check{
@@ -102,11 +91,7 @@ func judgeLockdown(b node.BootState, g Given) Finding {
 	switch b.Lockdown {
 	case "integrity", "confidentiality":
 		return pass(b.Lockdown, "the kernel is locked down, mode "+b.Lockdown)
-	case "absent":
-		if b.LSMs == nil { // without securityfs the file is absent on every kernel
-			return unread("whether this kernel offers lockdown")
-		}
-	case "none":
+	case "none", "absent":
 	default:
 		return unread("whether the kernel is locked down")
 	}
@@ -121,7 +106,7 @@ func judgeLockdown(b node.BootState, g Given) Finding {
 		switch {
 		case b.SecureBoot == "on":
 			return fail(b.Lockdown+"-under-secure-boot", seen+", although Secure Boot is on")
-		case b.Firmware == "other" || b.SecureBoot == "off" || b.SecureBoot == "absent" && !efiHidden(b):
+		case b.Firmware == "other" || b.SecureBoot == "off" || b.SecureBoot == "absent":
 			return notApplicable("secure-boot-off", "lockdown is expected under Secure Boot only, and Secure Boot is not on; lockdown is "+b.Lockdown)
 		}
 		return unread("whether Secure Boot is on, which decides whether lockdown is expected")

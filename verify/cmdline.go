@@ -163,8 +163,6 @@ func wordText(w node.Word) string {
 	return w.Key
 }
 
-func commaList(s string) []string { return strings.Split(s, ",") }
-
 // commandLineRemedy says per system how the kernel command line is changed: do
 // is what to do with it ("Add x to"), karg the same as an argument of rpm-ostree
 // kargs. Entries of special take the place of the general ones.

@@ -83,15 +83,12 @@ var kernelUntainted = Check{
 var neverAllowed = []string{"E", "F", "R"}
 
 func judgeTaints(k node.KernelState, g Given) Finding {
-	if k.Release == "" {
-		return unread("which kernel it runs")
+	if k.Taints == nil {
+		return unread("what taints its kernel")
 	}
 	var bad, allowed []string
 	for _, t := range k.Taints {
-		item := fmt.Sprintf("%s: %s", t.Letter, t.Name)
-		if t.Letter == "?" {
-			item = fmt.Sprintf("bit %d, which this version does not know", t.Bit)
-		}
+		item := t.Letter + ": " + t.Name
 		if by := taintedBy(k.Modules, t.Letter); len(by) > 0 {
 			item += " (" + strings.Join(by, ", ") + ")"
 		}

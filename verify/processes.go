@@ -32,7 +32,7 @@ var processesFromImage = Check{
 	ImageOnly: true,
 	Help: Help{
 		Why: "On a host whose system is an image, a program that runs from anywhere else was put there by somebody. It is what an antivirus would be looking for.",
-		How: "For every program outside containers the file system that its executable is on is looked at, and for scripts that of the script. It must be mounted read-only at /, at /usr or below, or be an extension image, or the profile must declare the path. A program that is in memory only, or whose root is not the host's, comes from nowhere in the image. How well the image itself is held is another check's matter.",
+		How: "For every program outside containers the file system that its executable is on is looked at, and for scripts that of the script as well. It must be mounted read-only at /, at /usr or below, or be an extension image, or the profile must declare the path. A program that is in memory only, or whose root is not the host's, comes from nowhere in the image. How well the image itself is held is another check's matter.",
 		Remedy: map[string]string{
 			"talos":        "Find the extension service, static pod or container that started it; programs in /opt that no CNI put there do not belong. Apply the machine configuration anew and reboot; what persists in /var is cleared by talosctl reset --system-labels-to-wipe EPHEMERAL.",
 			"flatcar":      "Ship it as a system extension image (/etc/extensions/NAME.raw) in place of a file under /opt, or declare its path in a site overlay. Otherwise remove the unit that starts it.",
@@ -40,12 +40,12 @@ var processesFromImage = Check{
 			"":             "Find what starts it by its cgroup, then put it into the image, declare its path in a site overlay, or remove it.",
 		},
 	},
-	Judge: On2(node.Processes, node.OS, func(p []node.Program, s node.System, g Given) Finding {
-		return wholeMachine(s, judgeProcesses(p, g))
+	Judge: On3(node.Processes, node.Mounts, node.OS, func(p []node.Program, m []node.Mount, s node.System, g Given) Finding {
+		return wholeMachine(s, judgeProcesses(p, m, g))
 	}),
 }
 
-func judgeProcesses(programs []node.Program, g Given) Finding {
+func judgeProcesses(programs []node.Program, mounts []node.Mount, g Given) Finding {
 	if len(programs) == 0 {
 		return unread("what runs on it") // process 1 is always there
 	}
@@ -54,7 +54,7 @@ func judgeProcesses(programs []node.Program, g Given) Finding {
 	for _, p := range programs {
 		item := programText(p)
 		switch {
-		case fromImage(p):
+		case fromImage(p, mounts):
 			image++
 		case placeDeclared(p, g.Profile.Processes.Allowed):
 			declared = append(declared, item)
@@ -95,10 +95,26 @@ func programText(p node.Program) string {
 	return text
 }
 
-// fromImage reports whether the program, or the script that it runs, is a file
-// of the OS image.
-func fromImage(p node.Program) bool {
-	return !p.Memory && !p.OwnRoot && imageMount(p.On)
+// fromImage reports whether the program is a file of the OS image, and so is the
+// script where it runs one.
+func fromImage(p node.Program, mounts []node.Mount) bool {
+	if p.Memory || p.OwnRoot || !imageMount(p.On) {
+		return false
+	}
+	return p.Script == "" || imageMount(mountOf(mounts, p.Path))
+}
+
+// mountOf is the mount that a path without symbolic links is on, or the zero
+// Mount.
+func mountOf(mounts []node.Mount, path string) node.Mount {
+	var found node.Mount
+	for _, m := range mounts {
+		below := m.Path == "/" || m.Path == path || strings.HasPrefix(path, m.Path+"/")
+		if m.Visible && below && len(m.Path) >= len(found.Path) {
+			found = m
+		}
+	}
+	return found
 }
 
 // imageMount reports whether a mount holds a part of the OS image: the root or

@@ -134,8 +134,8 @@ func DecodeReport(b []byte) (Report, error) {
 	if err := d.Decode(&r); err != nil {
 		return Report{}, fmt.Errorf("decoding a report, up to byte %d: %w", d.InputOffset(), err)
 	}
-	if _, err := d.Token(); err != io.EOF {
-		return Report{}, fmt.Errorf("decoding a report: something follows it at byte %d", d.InputOffset())
+	if end := d.InputOffset(); !atEnd(d) {
+		return Report{}, fmt.Errorf("decoding a report: something follows it at byte %d", end)
 	}
 	switch {
 	case r.At.IsZero():
@@ -153,6 +153,11 @@ func DecodeReport(b []byte) (Report, error) {
 		seen[f.Check] = true
 	}
 	return r, nil
+}
+
+func atEnd(d *json.Decoder) bool {
+	_, err := d.Token()
+	return err == io.EOF
 }
 
 // Privileged reports whether the finding is unknown only because the program
