@@ -41,13 +41,13 @@ func anchored(f *imageFacts, b node.BootState, g Given) Finding {
 	case b.Firmware != "uefi" || b.SecureBoot == "absent":
 		return notApplicable("no-uefi", "the machine was booted without UEFI, or its firmware has no Secure Boot")
 	case b.SecureBoot == "off":
-		return fail("secure-boot-off", "Secure Boot is off: nothing checks what the firmware starts")
+		return fail("secure-boot-off", "Secure Boot is off: nothing checks what the firmware starts", "SecureBoot")
 	case b.SecureBoot != "on":
 		return unknown("secure-boot-unknown", fmt.Sprintf("the firmware's word on Secure Boot is %q", b.SecureBoot))
 	case b.SetupMode == "on":
-		return fail("setup-mode", "the firmware is in setup mode: whoever has root can enrol keys of their own")
+		return fail("setup-mode", "the firmware is in setup mode: whoever has root can enrol keys of their own", "SetupMode")
 	case b.Lockdown == "none" || b.Lockdown == "absent":
-		return fail("no-lockdown", fmt.Sprintf("Secure Boot is on, but kernel lockdown is %s: root can change the running kernel", b.Lockdown))
+		return fail("no-lockdown", fmt.Sprintf("Secure Boot is on, but kernel lockdown is %s: root can change the running kernel", b.Lockdown), "lockdown")
 	case b.Lockdown != "integrity" && b.Lockdown != "confidentiality":
 		return unknown("lockdown-unknown", fmt.Sprintf("the kernel's word on lockdown is %q", b.Lockdown))
 	}

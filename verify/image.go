@@ -22,7 +22,7 @@ func imageRefs(more ...Ref) []Ref {
 		{"NIST SP 800-53 r5", "SI-7"},
 		{"NIST SP 800-190", "4.5.3"},
 		{"PCI DSS 4.0.1", "11.5.2"},
-		{"ISO/IEC 27001:2022", "A.8.9"},
+		{"ISO 27001", "8.9"},
 		{"BSI IT-Grundschutz", "SYS.1.1.A38"},
 	})
 }
@@ -36,7 +36,7 @@ var imageReadOnly = Check{
 	Refs: imageRefs(
 		Ref{"NIST SP 800-53 r5", "SC-34"},
 		Ref{"NIST SP 800-53 r5", "CM-5"},
-		Ref{"CIS Bottlerocket 1.0.0", "1.3.1"},
+		Ref{"CIS Bottlerocket", "1.3.1"},
 	),
 	Help: Help{
 		Why: "What cannot be written cannot be changed by whoever breaks out of a container. It is the ground that every other statement about the image stands on.",
@@ -131,6 +131,12 @@ func deviceOf(m node.Mount, v node.VerityState) (node.DMDevice, bool) {
 	return v.Devices[i], true
 }
 
+// unknownBtrfs is the outcome on a btrfs whose device is not known: its mounts
+// show an anonymous device number, and with device-mapper in use it may be on one.
+func unknownBtrfs(p part) outcome {
+	return outcome{Unknown, "device-unknown", fmt.Sprintf("which device the btrfs on %s is on is not known", p.Path)}
+}
+
 var imageUnwritable = Check{
 	ID:       "image-unwritable",
 	Rev:      1,
@@ -186,6 +192,8 @@ func (f *imageFacts) unwritable(p part, g Given) outcome {
 			return outcome{verdict: Pass}
 		case !ok && p.Device.Kind == "dm":
 			return outcome{Unknown, "device-unknown", fmt.Sprintf("nothing is known of the device-mapper device %q under %s", p.Device.Name, p.Path)}
+		case !ok && g.offers(2) && len(v.Devices) > 0:
+			return unknownBtrfs(p)
 		}
 	}
 	return f.notSo(p, g, "writable-backing", fmt.Sprintf("%s is %s, which root can write after a remount or a change of its properties", p.Path, p.Type))

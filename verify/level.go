@@ -39,7 +39,7 @@ var levelSteps = []struct {
 // pass proves. Claimed is what the number would be if the checks that lacked a
 // right of root had passed, where the node itself claims as much: a root hash
 // on the command line, Secure Boot on.
-func LevelOf(findings []Finding, facts node.Facts, p *profiles.Profile) Level {
+func LevelOf(findings []Finding, facts node.Facts, _ *profiles.Profile) Level {
 	verdicts := map[string]Finding{}
 	for _, f := range findings {
 		verdicts[f.Check] = f
@@ -53,7 +53,7 @@ func LevelOf(findings []Finding, facts node.Facts, p *profiles.Profile) Level {
 		}),
 		Name:        levelNames[proven],
 		Reasons:     []string{},
-		Unprotected: unprotected(facts, p),
+		Unprotected: unprotected(facts),
 	}
 	if proven == 0 && verdicts[imageReadOnly.ID].Verdict == Unknown {
 		l.Name = "unknown"
@@ -102,7 +102,7 @@ func claims(check string, facts node.Facts) bool {
 
 // unprotected lists what is not the image: every mount that can be written and
 // executed from, /etc, overlays, and extension images.
-func unprotected(facts node.Facts, p *profiles.Profile) []string {
+func unprotected(facts node.Facts) []string {
 	out := []string{}
 	mounts, _, missing := node.Mounts.Of(facts)
 	if missing == nil {

@@ -260,7 +260,8 @@ func lowerDirs(m node.Mount) []string {
 // declaredShadow reports whether the profile says that the system itself mounts this.
 func declaredShadow(m node.Mount, p *profiles.Profile) bool {
 	return slices.ContainsFunc(p.Image.Shadows, func(s profiles.Shadow) bool {
-		if !matches(m.Path, s.Path) || s.Type != "" && s.Type != m.Type || hasUpper(m) && !s.Upper {
+		writable := hasUpper(m) || !m.ReadOnly() && !imageType(m.Type)
+		if !matches(m.Path, s.Path) || s.Type != "" && s.Type != m.Type || writable && !s.Upper {
 			return false
 		}
 		if len(s.Lower) == 0 {

@@ -151,7 +151,7 @@ var noUndeclaredWritableExec = Check{
 	Severity: Medium,
 	Refs: imageRefs(
 		Ref{"NIST SP 800-53 r5", "CM-7(5)"},
-		Ref{"CIS Controls v8.1", "2.5"},
+		Ref{"CIS Controls 8.1", "2.5"},
 	),
 	Help: Help{
 		Why: "What an intruder brings has to lie somewhere that can be written, and run from there. The fewer such places, the shorter the list that has to be watched.",

@@ -65,12 +65,9 @@ func unmodified(s node.System, mounts []node.Mount, b node.BootState, d node.Dep
 			found("unverified-origin", "origin "+o.Origin)
 		}
 	}
-	for _, unit := range d.Masked {
-		// microos-rw masks it under /run; below /etc it is how somebody chose to
-		// update by other means.
-		if strings.HasSuffix(unit, "transactional-update.service") && !strings.HasPrefix(unit, "/etc/") {
-			found("unlocked", "masked: "+unit)
-		}
+	if slices.Contains(d.Masked, "transactional-update.service") {
+		// microos-rw masks it, so that no update undoes what it opened.
+		found("unlocked", "masked: transactional-update.service")
 	}
 	for _, dir := range d.MutableExtensions {
 		found("mutable-extensions", "directory "+dir)

@@ -19,7 +19,7 @@ var imageVerified = Check{
 		Ref{"NIST SP 800-53 r5", "SI-7(6)"},
 		Ref{"NIST SP 800-53 r5", "CM-14"},
 		Ref{"NIST SP 800-53 r5", "SI-7(1)"},
-		Ref{"CIS Bottlerocket 1.0.0", "1.3.1"},
+		Ref{"CIS Bottlerocket", "1.3.1"},
 	),
 	Help: Help{
 		Why: "Root can write to the disk below a read-only file system. Where the kernel compares every block or file with a hash before it hands it out, what was written there does not run.",
@@ -77,8 +77,7 @@ func (f *imageFacts) verified(p part, g Given) outcome {
 	case !ok && p.Device.Kind == "dm":
 		return outcome{Unknown, "device-unknown", fmt.Sprintf("nothing is known of the device-mapper device %q under %s", p.Device.Name, p.Path)}
 	case !ok && g.Profile.Image.Verity && p.role == base && len(v.Devices) > 0:
-		// btrfs hides its device: with device-mapper in use it may be on one.
-		return outcome{Unknown, "device-unknown", fmt.Sprintf("which device the btrfs on %s is on is not known", p.Path)}
+		return unknownBtrfs(p)
 	case !ok:
 		return f.unverified(p, g, fmt.Sprintf("%s (%s) is on no device that the kernel checks", p.Path, p.Type))
 	}
