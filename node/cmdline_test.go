@@ -70,6 +70,7 @@ func TestRedactCmdline(t *testing.T) {
 		{"a bare URL with a query", "http://h/?a=b c", "<redacted> c"},
 		{"iSCSI root with a password", "netroot=iscsi:me:pw@192.0.2.1::3260:1:iqn", "netroot=iscsi:<redacted>@192.0.2.1::3260:1:iqn"},
 		{"words for process 1", "a -- my.token=b", "a -- my.token=<redacted>"},
+		{"an option of process 1", "a -- --auth-token abc --port 5002 --api-key --verbose x --key=y", "a -- --auth-token <redacted> --port 5002 --api-key --verbose x --key=<redacted>"},
 		{"a secret with quotes inside", `my.token=a"b c"d x`, "my.token=<redacted> x"},
 		{"a URL with quotes behind it goes whole, with its word", `x=http://u:p@h"b c"d y`, "<redacted> y"},
 		{"a secret in an open quote", `a token="b c d`, "a token=<redacted>"},

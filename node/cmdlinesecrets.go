@@ -12,19 +12,30 @@ const redacted = "<redacted>"
 // redactCmdline takes secrets out of a kernel command line. Everything else
 // stays byte for byte, and what is redacted already stays as it is.
 func redactCmdline(b []byte) []byte {
+	text, newline := strings.CutSuffix(string(b), "\n") // which belongs to no word, open quote or not
 	var out strings.Builder
-	for _, p := range splitCmdline(string(b)) {
-		out.WriteString(p.redact())
+	option := false // the word before is an option of process 1 that takes a secret
+	for _, p := range splitCmdline(text) {
+		w := p.word()
+		switch {
+		case p.blank:
+			out.WriteString(p.text)
+			continue
+		case option && !w.Valued && !strings.HasPrefix(w.Key, "-"):
+			out.WriteString(redacted)
+		default:
+			out.WriteString(p.redact(w))
+		}
+		option = !w.Valued && strings.HasPrefix(w.Key, "-") && namesSecret(w.Key, w.Value)
+	}
+	if newline {
+		out.WriteByte('\n')
 	}
 	return []byte(out.String())
 }
 
-// redact is the text of the piece without secrets.
-func (p cmdlinePart) redact() string {
-	if p.blank {
-		return p.text
-	}
-	w := p.word()
+// redact is the text of the piece, whose word is w, without secrets.
+func (p cmdlinePart) redact(w Word) string {
 	switch {
 	case hidesURL(w.Key): // an equals sign in a query parts key and value at the wrong place
 		return redacted
@@ -131,16 +142,8 @@ func redactValue(key, value string) string {
 		return keepBefore(value, ":") // NAME:VALUE, systemd(1)
 	case name == "systemd.setenv" || name == "talos.environment":
 		return keepBefore(value, "=") // NAME=VALUE; proxies hold passwords
-	case slices.Contains(noSecrets, name):
-	case slices.Contains(wholeSecrets, name):
+	case namesSecret(key, value):
 		return redacted
-	case slices.ContainsFunc(secretParts, func(s string) bool { return strings.Contains(name, s) }):
-		return redacted
-	default:
-		parts := strings.FieldsFunc(name, func(r rune) bool { return r == '.' || r == '_' })
-		if len(parts) > 0 && slices.Contains(secretEnds, parts[len(parts)-1]) && !strings.HasPrefix(value, "/") {
-			return redacted
-		}
 	}
 	value = redactURLs(value)
 	if at := secretAssignments.FindStringIndex(value); at != nil {
@@ -154,6 +157,22 @@ func redactValue(key, value string) string {
 		}
 	}
 	return value
+}
+
+// namesSecret reports whether a key names a secret by the parts that it has.
+// A path is none: it says where a key lies.
+func namesSecret(key, value string) bool {
+	name := strings.ReplaceAll(strings.ToLower(key), "-", "_")
+	switch {
+	case slices.Contains(noSecrets, name):
+		return false
+	case slices.Contains(wholeSecrets, name):
+		return true
+	case slices.ContainsFunc(secretParts, func(s string) bool { return strings.Contains(name, s) }):
+		return true
+	}
+	parts := strings.FieldsFunc(name, func(r rune) bool { return r == '.' || r == '_' })
+	return len(parts) > 0 && slices.Contains(secretEnds, parts[len(parts)-1]) && !strings.HasPrefix(value, "/")
 }
 
 // keepBefore keeps a name and the separator after it, and nothing else.

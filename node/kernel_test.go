@@ -203,3 +203,20 @@ func whats(gaps []Gap) []string {
 	}
 	return out
 }
+
+func FuzzParseTaint(f *testing.F) {
+	f.Add("4097")
+	f.Fuzz(func(t *testing.T, line string) {
+		taints, err := parseTaint(line)
+		if err != nil {
+			return
+		}
+		var mask uint64
+		for _, taint := range taints {
+			mask |= 1 << taint.Bit
+		}
+		if fmt.Sprint(mask) != line {
+			t.Errorf("%q: the bits make %d", line, mask)
+		}
+	})
+}

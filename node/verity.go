@@ -22,7 +22,9 @@ type VerityState struct {
 	// Booted are the root hashes that the kernel command line asks for, in
 	// order. A word on the command line proves nothing about what was set up.
 	Booted []BootedHash `json:"booted"`
-	// Ostree is what /run/ostree-booted says, nil where there is no such file.
+	// Ostree is what /run/ostree-booted says, nil where there is no such file. It
+	// has no keys where the file is empty, as old versions left it, or with a gap
+	// where it could not be read.
 	Ostree *OstreeBooted `json:"ostree,omitempty"`
 	// Loops are the loop devices in use, by kernel name.
 	Loops []LoopDevice `json:"loops"`
