@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -11,19 +12,35 @@ import (
 // behind, its fact is missing, and it is not started again until it returns.
 const Deadline = 10 * time.Second
 
-// gathering is what the sources of one call of Gather share.
+const (
+	// sharedDeadline is shorter, so that what waits for a shared table hears of
+	// it before its own time is up.
+	sharedDeadline = Deadline - time.Second
+
+	// wholeDeadline bounds a gathering in which one source after the other hangs.
+	wholeDeadline = 3 * Deadline
+)
+
+// gathering is what the sources of one call of Gather share. Each table is read
+// once, whether it can be read or not.
 type gathering struct {
 	mounts    func() (*mountTable, error)
 	processes func() (*processTable, error)
 	kubelet   func() (*kubeletReading, error)
 }
 
-func newGathering(h *Host) *gathering {
+func newGathering(ctx context.Context, h *Host, at time.Time) *gathering {
 	g := &gathering{}
 	view := &Host{FS: h.FS, Kernel: h.Kernel, gathering: g}
-	g.mounts = sync.OnceValues(func() (*mountTable, error) { return readMounts(view) })
-	g.processes = sync.OnceValues(func() (*processTable, error) { return readProcesses(view) })
-	g.kubelet = sync.OnceValues(func() (*kubeletReading, error) { return readKubelet(view) })
+	g.mounts = sync.OnceValues(func() (*mountTable, error) {
+		return bounded(ctx, h, "the mount table", at, sharedDeadline, func() (*mountTable, error) { return readMounts(view) })
+	})
+	g.processes = sync.OnceValues(func() (*processTable, error) {
+		return bounded(ctx, h, "the process table", at, sharedDeadline, func() (*processTable, error) { return readProcesses(view) })
+	})
+	g.kubelet = sync.OnceValues(func() (*kubeletReading, error) {
+		return bounded(ctx, h, "the kubelet's configuration", at, sharedDeadline, func() (*kubeletReading, error) { return readKubelet(view) })
+	})
 	return g
 }
 
@@ -32,13 +49,28 @@ type keptFact struct {
 	at   time.Time
 }
 
+// due reports whether a fact is to be read again. What was read with gaps is
+// tried again after an hour at the latest.
+func (k keptFact) due(every Every, at time.Time) bool {
+	if every == AtBoot && len(k.fact.Gaps) == 0 {
+		return false
+	}
+	return at.Sub(k.at) >= time.Hour
+}
+
 // Gather reads every source off the host. It cannot fail: what could not be
 // read is missing in the result, with the reason. The time at is only used to
 // tell which of the slower sources are due and since when a read is blocked.
 func Gather(ctx context.Context, h *Host, at time.Time) Facts {
-	g := newGathering(h)
+	return gather(ctx, h, at, Sources())
+}
+
+func gather(ctx context.Context, h *Host, at time.Time, sources []AnySource) Facts {
+	ctx, cancel := context.WithTimeoutCause(ctx, wholeDeadline, fmt.Errorf("all sources together took longer than %v", wholeDeadline))
+	defer cancel()
+	g := newGathering(ctx, h, at)
 	facts := Facts{}
-	for _, src := range Sources() {
+	for _, src := range sources {
 		facts[src.Info().Name] = gatherOne(ctx, h, g, src, at)
 	}
 	return facts
@@ -47,70 +79,83 @@ func Gather(ctx context.Context, h *Host, at time.Time) Facts {
 func gatherOne(ctx context.Context, h *Host, g *gathering, src AnySource, at time.Time) Fact {
 	info := src.Info()
 	h.mu.Lock()
-	since, blocked := h.stuck[info.Name]
 	kept, ok := h.kept[info.Name]
 	h.mu.Unlock()
-	switch {
-	case blocked:
-		return missing(Blocked, fmt.Sprintf("reading %s: blocked since %s", info.Name, since.UTC().Format(time.RFC3339)))
-	case ok && info.Every == AtBoot, ok && info.Every == Hour && at.Sub(kept.at) < time.Hour:
+	if ok && !kept.due(info.Every, at) {
 		return kept.fact
 	}
-
-	done := make(chan Fact, 1)
-	go func() {
+	fact, err := bounded(ctx, h, info.Name, at, Deadline, func() (Fact, error) {
 		view := &Host{FS: h.FS, Kernel: h.Kernel, gathering: g, evidence: &evidence{}}
-		done <- readSafely(ctx, src, view)
+		fact := src.read(ctx, view)
+		fact.Evidence = view.evidence.list()
+		return fact.normal(), nil
+	})
+	if err != nil {
+		return Fact{Missing: &Missing{codeOf(err), err.Error()}}.normal()
+	}
+	if info.Every != Scan && fact.Missing == nil {
 		h.mu.Lock()
-		delete(h.stuck, info.Name)
-		h.mu.Unlock()
-	}()
-	timer := time.NewTimer(Deadline)
-	defer timer.Stop()
-	select {
-	case fact := <-done:
-		if info.Every != Scan && fact.Missing == nil {
-			h.mu.Lock()
-			if h.kept == nil {
-				h.kept = map[string]keptFact{}
-			}
-			h.kept[info.Name] = keptFact{fact, at}
-			h.mu.Unlock()
+		if h.kept == nil {
+			h.kept = map[string]keptFact{}
 		}
-		return fact
-	case <-timer.C:
-	case <-ctx.Done():
+		h.kept[info.Name] = keptFact{fact, at}
+		h.mu.Unlock()
+	}
+	return fact
+}
+
+// bounded runs read in its own goroutine and waits for it until limit or the end
+// of ctx. One that has not returned is not started again, in whatever
+// gathering, so that a hanging file system holds one thread a reader and no
+// more. A panic is an error: one hostile file must not stop the others from
+// being read.
+func bounded[T any](ctx context.Context, h *Host, name string, at time.Time, limit time.Duration, read func() (T, error)) (T, error) {
+	type answer struct {
+		v   T
+		err error
+	}
+	var none T
+	refuse := func(detail string) (T, error) { return none, &Error{"reading", name, Blocked, detail} }
+	if ctx.Err() != nil {
+		return refuse("not started: " + context.Cause(ctx).Error())
 	}
 	h.mu.Lock()
-	defer h.mu.Unlock()
-	select {
-	case fact := <-done: // it came back while we were giving up
-		return fact
-	default:
-	}
-	if ctx.Err() != nil {
-		return missing(Blocked, fmt.Sprintf("reading %s: %v", info.Name, ctx.Err()))
-	}
-	if h.stuck == nil {
-		h.stuck = map[string]time.Time{}
-	}
-	h.stuck[info.Name] = at
-	return missing(Blocked, fmt.Sprintf("reading %s: blocked since %s", info.Name, at.UTC().Format(time.RFC3339)))
-}
-
-// readSafely reads a source and turns a panic of its parser into a missing
-// fact: one hostile file must not stop the others from being read.
-func readSafely(ctx context.Context, src AnySource, h *Host) (fact Fact) {
-	defer func() {
-		if r := recover(); r != nil {
-			fact = missing(Malformed, fmt.Sprintf("reading %s: the reader broke: %v", src.Info().Name, r))
+	since, runs := h.running[name]
+	if !runs {
+		if h.running == nil {
+			h.running = map[string]time.Time{}
 		}
-	}()
-	fact = src.read(ctx, h)
-	fact.Evidence = h.evidence.list()
-	return fact.normal()
-}
+		h.running[name] = at
+	}
+	h.mu.Unlock()
+	blockedSince := func(t time.Time) string { return "blocked since " + t.UTC().Format(time.RFC3339) }
+	if runs {
+		return refuse(blockedSince(since))
+	}
 
-func missing(code Code, reason string) Fact {
-	return Fact{Missing: &Missing{code, reason}}.normal()
+	done := make(chan answer, 1)
+	go func() {
+		a := answer{err: errors.New("reading " + name + ": the reader broke")}
+		defer func() {
+			if r := recover(); r != nil {
+				a = answer{err: fmt.Errorf("reading %s: the reader broke: %v", name, r)}
+			}
+			// Before the answer is out, so that whoever has it may ask again.
+			h.mu.Lock()
+			delete(h.running, name)
+			h.mu.Unlock()
+			done <- a
+		}()
+		a.v, a.err = read()
+	}()
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case a := <-done:
+		return a.v, a.err
+	case <-timer.C:
+		return refuse(blockedSince(at))
+	case <-ctx.Done():
+		return refuse(context.Cause(ctx).Error())
+	}
 }

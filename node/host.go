@@ -21,9 +21,10 @@ type Host struct {
 	gathering *gathering
 	evidence  *evidence
 
-	mu    sync.Mutex
-	stuck map[string]time.Time // sources whose last read has not returned, and since when
-	kept  map[string]keptFact  // facts of sources that are not read at every scan
+	// mu guards what outlives a gathering, against readers that were left behind.
+	mu      sync.Mutex
+	running map[string]time.Time // readers that have not returned, and since when
+	kept    map[string]keptFact  // facts of sources that are not read at every scan
 }
 
 // FS is a file tree rooted at the node's /. Names are slash-separated and

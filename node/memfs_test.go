@@ -1,10 +1,12 @@
 package node
 
 import (
+	"context"
 	"encoding/json"
 	"path"
 	"slices"
 	"strings"
+	"time"
 )
 
 // memHost is a host for tests of sources: a file tree and kernel answers in
@@ -29,7 +31,7 @@ func (m *memHost) host() *Host {
 	if m.kernel != nil || m.errors != nil {
 		h.Kernel = m
 	}
-	g := newGathering(h)
+	g := newGathering(context.Background(), h, time.Time{})
 	return &Host{FS: h.FS, Kernel: h.Kernel, gathering: g, evidence: &evidence{}}
 }
 

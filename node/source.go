@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"reflect"
 )
 
 // Scope says how far a fact may be compared.
@@ -79,14 +81,21 @@ func (s Source[T]) read(ctx context.Context, h *Host) (fact Fact) {
 	fact = Fact{Gaps: gaps}
 	if err != nil {
 		fact.Missing = &Missing{codeOf(err), err.Error()}
-	} else {
-		fact.Value = v
+		return fact
 	}
+	// A list of nothing is a value; null is none.
+	if list := reflect.ValueOf(&v).Elem(); list.Kind() == reflect.Slice && list.IsNil() {
+		list.Set(reflect.MakeSlice(list.Type(), 0, 0))
+	}
+	fact.Value = v
 	return fact
 }
 
 func (s Source[T]) decode(b json.RawMessage) (any, error) {
 	var v T
+	if string(b) == "null" {
+		return nil, errors.New("its value is null")
+	}
 	if err := strictJSON(b, &v); err != nil {
 		return nil, err
 	}
