@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -61,7 +60,7 @@ type checkJSON struct {
 func checksJSON(checks []verify.Check) []checkJSON {
 	out := make([]checkJSON, len(checks))
 	for i, c := range checks {
-		out[i] = checkJSON{c.ID, c.Rev, c.Topic, c.Title, c.Severity, slices.Concat([]verify.Ref{}, c.Refs)}
+		out[i] = checkJSON{c.ID, c.Rev, c.Topic, c.Title, c.Severity, append([]verify.Ref{}, c.Refs...)}
 	}
 	return out
 }
@@ -109,7 +108,7 @@ func checksMarkdown(checks []verify.Check, all []*profiles.Profile) string {
 	b.WriteString("| check | severity | it says |\n|---|---|---|\n")
 	for _, topic := range verify.Topics {
 		for _, c := range of(topic, checks) {
-			fmt.Fprintf(&b, "| [%s](#%s) | %s | %s |\n", c.ID, c.ID, c.Severity, cell(c.Title))
+			fmt.Fprintf(&b, "| [%s](#%s) | %s | %s |\n", c.ID, c.ID, c.Severity, markdown(c.Title))
 		}
 	}
 	for _, topic := range verify.Topics {
@@ -121,16 +120,13 @@ func checksMarkdown(checks []verify.Check, all []*profiles.Profile) string {
 			for _, part := range explanation(c, all) {
 				switch {
 				case part.title == "":
-					fmt.Fprintf(&b, "\n%s\n", strings.Join(part.lines, "\n\n"))
-				case len(part.lines) == 1 && part.names == nil:
-					fmt.Fprintf(&b, "\n**%s.** %s\n", part.title, part.lines[0])
+					fmt.Fprintf(&b, "\n%s\n", markdown(strings.Join(part.lines, "\n\n")))
+				case part.names == nil:
+					fmt.Fprintf(&b, "\n**%s.** %s\n", part.title, markdown(strings.Join(part.lines, " ")))
 				default:
 					fmt.Fprintf(&b, "\n**%s**\n\n", part.title)
 					for i, line := range part.lines {
-						if part.names != nil {
-							line = "`" + part.names[i] + "`: " + line
-						}
-						fmt.Fprintf(&b, "- %s\n", line)
+						fmt.Fprintf(&b, "- %s: %s\n", part.names[i], markdown(line))
 					}
 				}
 			}
@@ -139,5 +135,7 @@ func checksMarkdown(checks []verify.Check, all []*profiles.Profile) string {
 	return b.String()
 }
 
-// cell makes text fit for a cell of a Markdown table.
-func cell(text string) string { return strings.ReplaceAll(text, "|", `\|`) }
+// markdown escapes what Markdown or a cell of its tables would take for a sign.
+func markdown(text string) string {
+	return strings.NewReplacer("|", `\|`, "*", `\*`, "<", "&lt;").Replace(text)
+}

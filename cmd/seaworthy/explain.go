@@ -74,8 +74,13 @@ func explanation(c verify.Check, all []*profiles.Profile) []part {
 	parts = append(parts, reads, part{title: "How it is judged", lines: []string{c.Help.How}})
 	parts = append(parts, onEachSystem(c, all), remedies(c, all))
 	cites := part{title: "Evidence for"}
-	for _, r := range c.Refs {
-		cites.lines = append(cites.lines, r.Standard+": "+r.ID)
+	for _, r := range c.Refs { // those of one standard share a line
+		if i := slices.Index(cites.names, r.Standard); i >= 0 {
+			cites.lines[i] += ", " + r.ID
+		} else {
+			cites.names = append(cites.names, r.Standard)
+			cites.lines = append(cites.lines, r.ID)
+		}
 	}
 	return append(parts, cites)
 }
@@ -114,10 +119,18 @@ func onEachSystem(c verify.Check, all []*profiles.Profile) part {
 		p.lines = append(p.lines, strings.Join(says, "; "))
 	}
 	if same != nil {
-		p.names = append(p.names, strings.Join(same, ", "))
+		p.names = append(p.names, systems(same, all))
 		p.lines = append(p.lines, "as above")
 	}
 	return p
+}
+
+// systems names profiles.
+func systems(names []string, all []*profiles.Profile) string {
+	if len(names) == len(all) {
+		return "every system"
+	}
+	return strings.Join(names, ", ")
 }
 
 // remedies says how to put a failing check right on each system, and where no
@@ -134,9 +147,9 @@ func remedies(c verify.Check, all []*profiles.Profile) part {
 		}
 	}
 	if others != nil {
-		name := strings.Join(others, ", ")
+		name := systems(others, all)
 		p.names = append(p.names, name)
-		p.lines = append(p.lines, cmp.Or(c.Help.Remedy[""], "no remedy known for "+name))
+		p.lines = append(p.lines, cmp.Or(c.Help.Remedy[""], "no remedy known for "+strings.Join(others, ", ")))
 	}
 	return p
 }
@@ -152,7 +165,7 @@ func explain(c verify.Check, all []*profiles.Profile, s style) string {
 		}
 		column := 0
 		for _, name := range part.names {
-			if n := length(name); n <= 20 {
+			if n := length(name); n <= 24 {
 				column = max(column, n)
 			}
 		}
