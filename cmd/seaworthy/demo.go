@@ -2,14 +2,15 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
+	"github.com/seaworthy/seaworthy/collector/store"
 	"github.com/seaworthy/seaworthy/node"
 	"github.com/seaworthy/seaworthy/node/capture"
 	"github.com/seaworthy/seaworthy/node/wire"
@@ -46,25 +47,22 @@ func upDemo(parent context.Context, out, errOut io.Writer, flags upFlags, keep b
 	}
 	ctx, stop := untilStopped(parent, errOut)
 	defer stop()
-	fmt.Fprintf(out, "starting a collector: pages at %s\n", flags.listen)
-	s, err := serve(ctx, flags.listen, flags.db, true, quiet(errOut))
-	if err != nil {
-		return err
-	}
-	s.warn(errOut)
 	fmt.Fprintln(out, "loading recorded nodes; none of them is a machine of yours")
 	reports, err := demoReports(ctx, flags.interval)
-	if err == nil {
-		err = s.put(ctx, reports, func(demoReport) bool { return true })
-	}
 	if err != nil {
-		return errors.Join(fmt.Errorf("loading the recorded nodes: %w", err), s.close())
+		return fmt.Errorf("loading the recorded nodes: %w", err)
+	}
+	load := func(st *store.Store) error { return put(ctx, st, reports) }
+	s, err := serve(ctx, flags.serveFlags, load, quiet(errOut))
+	if err != nil {
+		return err
 	}
 	fmt.Fprintf(out, "%s loaded; open, in this order:\n", plural(len(reports), "node", "nodes"))
 	for i, l := range demoLinks(s.url, reports) {
 		fmt.Fprintf(out, "  %d. %s\n     %s\n", i+1, l.url, l.text)
 	}
 	fmt.Fprintln(out, "Ctrl-C ends it")
+	reporting := slices.DeleteFunc(slices.Clone(reports), func(r demoReport) bool { return r.SeenAgo > 0 })
 	return s.until(ctx, func(ctx context.Context) {
 		tick := time.NewTicker(flags.interval)
 		defer tick.Stop()
@@ -74,9 +72,9 @@ func upDemo(parent context.Context, out, errOut io.Writer, flags upFlags, keep b
 				return
 			case <-tick.C:
 			}
-			err := s.put(ctx, reports, func(r demoReport) bool { return r.SeenAgo == 0 })
+			err := put(ctx, s.store, reporting)
 			if err != nil && ctx.Err() == nil {
-				fmt.Fprintf(errOut, "reporting the recorded nodes: %v\n", err)
+				fmt.Fprintf(errOut, "seaworthy: %v\n", err)
 			}
 		}
 	})
@@ -109,17 +107,13 @@ func demoReports(ctx context.Context, interval time.Duration) ([]demoReport, err
 	return out, ctx.Err()
 }
 
-// put stores the reports of the nodes that report, as if they came in now or
-// when they were last seen.
-func (s *service) put(ctx context.Context, reports []demoReport, which func(demoReport) bool) error {
+// put stores reports as if they came in now or when their nodes were last seen.
+func put(ctx context.Context, st *store.Store, reports []demoReport) error {
 	for _, r := range reports {
-		if !which(r) {
-			continue
-		}
 		seen := time.Now().Add(-r.SeenAgo)
 		r.sent.At = seen
-		if _, err := s.store.Put(ctx, r.sent, seen); err != nil {
-			return fmt.Errorf("%s/%s: %w", r.Cluster, r.Name, err)
+		if _, err := st.Put(ctx, r.sent, seen); err != nil {
+			return fmt.Errorf("storing what %s/%s reports: %w", r.Cluster, r.Name, err)
 		}
 	}
 	return nil

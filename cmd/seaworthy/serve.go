@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"net/http"
 	"os"
 	"os/signal"
 	"syscall"
@@ -29,8 +28,20 @@ const (
 	defaultDB     = ".seaworthy/seaworthy.db"
 )
 
+// serveFlags are the flags of all commands that start a collector.
+type serveFlags struct {
+	listen, db string
+	remote     bool
+}
+
+func (f *serveFlags) add(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.listen, "listen", defaultListen, "listen at `ADDR`")
+	cmd.Flags().StringVar(&f.db, "db", defaultDB, "keep reports in the SQLite `FILE`")
+	cmd.Flags().BoolVar(&f.remote, "remote", false, "answer other machines too: nobody is asked who they are yet, so whoever reaches ADDR can read and report")
+}
+
 func newCollector() *cobra.Command {
-	var listen, db string
+	var flags serveFlags
 	cmd := &cobra.Command{
 		Use:   "collector",
 		Short: "take reports in, keep them, judge them and show the fleet",
@@ -42,21 +53,15 @@ the facts itself and shows the fleet. It answers /healthz when it is ready.`,
 			errOut := cmd.ErrOrStderr()
 			ctx, stop := untilStopped(cmd.Context(), errOut)
 			defer stop()
-			s, err := serve(ctx, listen, db, false, slog.New(slog.NewTextHandler(errOut, nil)))
+			s, err := serve(ctx, flags, nil, slog.New(slog.NewTextHandler(errOut, nil)))
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(errOut, "collector at %s, reports in %s; Ctrl-C ends it\n", s.url, db)
-			s.warn(errOut)
-			select {
-			case <-ctx.Done():
-			case err = <-s.ended:
-			}
-			return errors.Join(err, s.close())
+			fmt.Fprintf(errOut, "collector at %s, reports in %s; Ctrl-C ends it\n", s.url, flags.db)
+			return s.until(ctx, func(ctx context.Context) { <-ctx.Done() })
 		},
 	}
-	cmd.Flags().StringVar(&listen, "listen", defaultListen, "listen at `ADDR`")
-	cmd.Flags().StringVar(&db, "db", defaultDB, "keep reports in the SQLite `FILE`")
+	flags.add(cmd)
 	return cmd
 }
 
@@ -77,23 +82,22 @@ func untilStopped(parent context.Context, errOut io.Writer) (context.Context, co
 	return ctx, func() { close(ended) }
 }
 
-// service is a collector that listens.
+// service is a collector that answers.
 type service struct {
-	url    string
-	addr   *net.TCPAddr
-	http   *http.Server
-	store  *store.Store
-	server *collector.Server
-	ended  chan error // why it no longer listens
+	url   string
+	store *store.Store
+	stop  context.CancelFunc
+	ended chan error // why it no longer answers
 }
 
-// serve opens the database and answers at listen.
-func serve(ctx context.Context, listen, db string, demo bool, log *slog.Logger) (_ *service, err error) {
+// serve opens the database and answers until the service is closed. For a demo,
+// load fills the database before anybody is answered; otherwise it is nil.
+func serve(ctx context.Context, flags serveFlags, load func(*store.Store) error, log *slog.Logger) (_ *service, err error) {
 	all, _, err := profiles.Load()
 	if err != nil {
 		return nil, err
 	}
-	st, err := store.Open(db)
+	st, err := store.Open(flags.db)
 	if err != nil {
 		return nil, err
 	}
@@ -102,58 +106,64 @@ func serve(ctx context.Context, listen, db string, demo bool, log *slog.Logger) 
 			err = errors.Join(err, st.Close())
 		}
 	}()
+	if load != nil {
+		if err := load(st); err != nil {
+			return nil, err
+		}
+	}
 	server, err := collector.New(collector.Config{
-		Store: st, Checks: verify.Checks(), Profiles: all, Now: time.Now, Log: log, Demo: demo, Version: wire.BuildVersion(),
+		Store: st, Checks: verify.Checks(), Profiles: all, Now: time.Now, Log: log, Demo: load != nil, Version: wire.BuildVersion(), Remote: flags.remote,
 	})
 	if err != nil {
 		return nil, err
 	}
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", listen)
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", flags.listen)
 	if err != nil {
-		return nil, cannotListen(ctx, listen, err)
+		return nil, cannotListen(ctx, flags.listen, err)
 	}
-	s := &service{store: st, server: server, ended: make(chan error, 1)}
-	s.addr = l.Addr().(*net.TCPAddr) // what Listen answers for "tcp"
-	s.url = "http://" + s.addr.String() + "/"
-	if s.addr.IP.IsUnspecified() {
-		s.url = fmt.Sprintf("http://localhost:%d/", s.addr.Port)
+	addr := l.Addr().(*net.TCPAddr) // what Listen answers for "tcp"
+	if !addr.IP.IsLoopback() && !flags.remote {
+		return nil, errors.Join(usagef("--listen %s is open to other machines, and nobody is asked who they are yet: --remote says that this is meant", flags.listen), l.Close())
 	}
-	s.http = &http.Server{
-		Handler:           server,
-		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       time.Minute,
-		WriteTimeout:      time.Minute,
-		IdleTimeout:       2 * time.Minute,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	s := &service{url: "http://" + addr.String() + "/", store: st, ended: make(chan error, 1)}
+	if addr.IP.IsUnspecified() {
+		s.url = fmt.Sprintf("http://localhost:%d/", addr.Port)
 	}
 	if err := st.Announce(s.url); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
-	go func() {
-		if err := s.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			s.ended <- fmt.Errorf("serving %s: %w", s.url, err)
-		}
-	}()
+	// Stopping must not end the answers at once: a last report is still to come.
+	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
+	s.stop = stop
+	go func() { s.ended <- server.Serve(serving, l) }()
 	return s, nil
 }
 
-// warn says so when more than this machine can reach the collector.
-func (s *service) warn(errOut io.Writer) {
-	if !s.addr.IP.IsLoopback() {
-		fmt.Fprintf(errOut, "whoever reaches %s can read these pages and send reports: nobody is asked who they are yet\n", s.addr)
+// until runs work until ctx is done or the collector breaks, and then closes it.
+func (s *service) until(ctx context.Context, work func(context.Context)) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	worked := make(chan struct{})
+	go func() {
+		defer close(worked)
+		work(ctx)
+	}()
+	select {
+	case <-ctx.Done():
+		<-worked
+		return s.close()
+	case err := <-s.ended: // nothing can be reported any more
+		cancel()
+		<-worked
+		return errors.Join(err, s.store.Close())
 	}
 }
 
 // close lets the requests that run end, writes what came in and lets go of the
 // database.
 func (s *service) close() error {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	err := s.http.Shutdown(ctx)
-	if err != nil {
-		err = fmt.Errorf("waiting for the last requests: %w", errors.Join(err, s.http.Close()))
-	}
-	return errors.Join(err, s.store.Close())
+	s.stop()
+	return errors.Join(<-s.ended, s.store.Close())
 }
 
 // cannotListen says why an address cannot be had and what to do.

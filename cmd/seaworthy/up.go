@@ -20,9 +20,9 @@ import (
 
 // upFlags are the flags of up.
 type upFlags struct {
-	listen, db string
-	interval   time.Duration
-	demo       bool
+	serveFlags
+	interval time.Duration
+	demo     bool
 }
 
 func newUp() *cobra.Command {
@@ -46,11 +46,10 @@ and no Linux.`,
 			return up(cmd.Context(), out, errOut, flags)
 		},
 	}
+	flags.add(cmd)
 	f := cmd.Flags()
-	f.StringVar(&flags.listen, "listen", defaultListen, "listen at `ADDR`")
-	f.StringVar(&flags.db, "db", defaultDB, "keep reports in the SQLite `FILE`; a demo keeps them in a temporary one")
 	f.DurationVar(&flags.interval, "interval", wire.DefaultInterval, "scan every `TIME`")
-	f.BoolVar(&flags.demo, "demo", false, "show recorded nodes instead of this host")
+	f.BoolVar(&flags.demo, "demo", false, "show recorded nodes instead of this host; without --db they are kept in a temporary file")
 	return cmd
 }
 
@@ -82,11 +81,10 @@ func up(parent context.Context, out, errOut io.Writer, flags upFlags) error {
 	ctx, stop := untilStopped(parent, errOut)
 	defer stop()
 	fmt.Fprintf(out, "starting a collector: reports in %s, pages at %s\n", flags.db, flags.listen)
-	s, err := serve(ctx, flags.listen, flags.db, false, quiet(errOut))
+	s, err := serve(ctx, flags.serveFlags, nil, quiet(errOut))
 	if err != nil {
 		return err
 	}
-	s.warn(errOut)
 	fmt.Fprintln(out, "gathering the facts of this host")
 	t := &trial{out: out, host: host, checks: verify.Checks(), profiles: all, url: s.url, interval: flags.interval}
 	reporter := wire.Reporter{
@@ -102,25 +100,6 @@ func up(parent context.Context, out, errOut io.Writer, flags upFlags) error {
 // quiet is the log of a collector that runs beside what is shown to a person.
 func quiet(errOut io.Writer) *slog.Logger {
 	return slog.New(slog.NewTextHandler(errOut, &slog.HandlerOptions{Level: slog.LevelWarn}))
-}
-
-// until runs work until ctx is done, then stops the service.
-func (s *service) until(ctx context.Context, work func(context.Context)) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		work(ctx)
-	}()
-	var err error
-	select {
-	case <-ctx.Done():
-	case err = <-s.ended: // nothing can be reported any more
-		cancel()
-	}
-	<-done
-	return errors.Join(err, s.close())
 }
 
 // gather reads this host and shows the table, later only what changed.
