@@ -1,6 +1,12 @@
 package node
 
-import "context"
+import (
+	"context"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+)
 
 // KubeletState is the kubelet as it was started and configured. Defaults are
 // not filled in: package verify knows them.
@@ -18,6 +24,11 @@ type KubeletState struct {
 	ConfigDir string `json:"configDir"`
 	// Files are the files that the arguments and the configuration name.
 	Files []KubeletFile `json:"files"`
+	// Credential is how the kubelet proves to the API server who it is: "exec" (a
+	// program fetches it), "certificate-file", "certificate-data" (inside the
+	// kubeconfig), "token", "auth-provider", "none"; "absent" where the kubeconfig is
+	// not there, "unknown" where it could not be read, "" where none is named.
+	Credential string `json:"credential"`
 	// Values are the effective settings by dotted v1beta1 name
 	// ("authentication.anonymous.enabled"), merged as the kubelet merges them.
 	Values map[string]KubeletValue `json:"values"`
@@ -25,6 +36,9 @@ type KubeletState struct {
 	Overridden []KubeletOverride `json:"overridden"`
 	// Unknown are keys that this program does not know, with their place.
 	Unknown []string `json:"unknown"`
+	// Unread are places of settings that could not be read. What is not in Values
+	// may stand there, and what comes from a file may be overridden there.
+	Unread []string `json:"unread"`
 	// Flags are the names of the arguments, sorted, without values.
 	Flags []string `json:"flags"`
 }
@@ -32,7 +46,9 @@ type KubeletState struct {
 // KubeletValue is one setting and where it came from.
 type KubeletValue struct {
 	JSON string `json:"json"` // the value as compact JSON: true, "Webhook", {"cpu":"100m"}
-	From string `json:"from"` // "flag --anonymous-auth", "file /etc/kubernetes/kubelet.yaml"
+	// From is "flag --anonymous-auth" or "file /etc/kubernetes/kubelet.yaml";
+	// several, joined by ", ", where they were merged.
+	From string `json:"from"`
 }
 
 // KubeletOverride is a setting that a later place replaced.
@@ -59,8 +75,15 @@ var Kubelet = Source[KubeletState]{
 	Doc:   "how the kubelet was started and configured, each value with its place",
 	Scope: Cohort,
 	Every: Scan,
-	Read: func(_ context.Context, h *Host) (v KubeletState, gaps []Gap, err error) {
-		return v, nil, &Error{"reading", "kubelet", Unsupported, "not written yet"}
+	Read: func(_ context.Context, h *Host) (KubeletState, []Gap, error) {
+		r, err := h.gathering.kubelet()
+		if err != nil {
+			return KubeletState{}, nil, err
+		}
+		for name, b := range r.read {
+			h.evidence.add("/"+name, b)
+		}
+		return r.state, r.gaps, nil
 	},
 }
 
@@ -68,8 +91,214 @@ var Kubelet = Source[KubeletState]{
 type kubeletReading struct {
 	state KubeletState
 	gaps  []Gap
+	// settings and args are what state was made from, for the sources that need
+	// values rather than text.
+	settings *kubeletSettings
+	args     []kubeletArg
+	read     map[string][]byte // by path relative to the root
 }
 
-func readKubelet(_ *Host) (*kubeletReading, error) {
-	return nil, &Error{"reading", "kubelet", Unsupported, "not written yet"}
+const (
+	maxKubeletConfig  = 1 << 20 // etcd would not take more in a ConfigMap
+	maxKubeletDropIns = 200
+)
+
+// readKubelet finds the kubelet among the processes and reads what its arguments
+// name.
+func readKubelet(h *Host) (*kubeletReading, error) {
+	table, err := h.gathering.processes()
+	if err != nil {
+		return nil, err
+	}
+	r := &kubeletReading{settings: newKubeletSettings(), read: map[string][]byte{}}
+	p, found := findKubelet(table)
+	r.state.Found = found.how
+	switch found.how {
+	case "absent":
+		// One that could not be seen may run.
+		r.gaps = append(r.gaps, table.gaps...)
+		return r.finish(), nil
+	case "embedded":
+		r.state.Embedder = found.embedder
+	}
+	r.state.Program = p.exe
+	if p.exe == "" {
+		r.state.Program = p.comm
+	}
+	if found.others > 0 {
+		r.unread("other kubelets of this node", &Error{"choosing", "kubelet", Failed, "several kubelets run with different arguments; the one with the lowest process number was read"})
+	}
+	if p.args == nil {
+		r.unread("the arguments of "+path.Base(r.state.Program), &Error{"reading", "arguments of " + r.state.Program, Failed, "they were not gathered"})
+	}
+	words := argumentsOf(p.args)
+	if found.how == "embedded" {
+		words = r.readEmbedder(h, found.embedder, p.args)
+	}
+	args, err := parseKubeletArgs(words)
+	if err != nil {
+		r.unread("the arguments of "+path.Base(r.state.Program), err)
+	}
+	r.args = append(r.args, args...)
+	r.readPlaces(h)
+	return r.finish(), nil
+}
+
+// unread notes a place of settings that could not be read.
+func (r *kubeletReading) unread(what string, err error) {
+	r.state.Unread = append(r.state.Unread, what)
+	r.gaps = append(r.gaps, GapOf(what, err))
+}
+
+// arg is the last value of an argument.
+func (r *kubeletReading) arg(name string) string {
+	for _, a := range slices.Backward(r.args) {
+		if a.name == name {
+			return a.value
+		}
+	}
+	return ""
+}
+
+// readPlaces reads the files that the arguments name and adds everything up:
+// --config, then the drop-ins of --config-dir, then the arguments.
+func (r *kubeletReading) readPlaces(h *Host) {
+	r.state.Config, r.state.ConfigDir = r.arg("config"), r.arg("config-dir")
+	if r.state.Config != "" {
+		r.readConfig(h, "config", r.state.Config)
+	}
+	if dir := r.state.ConfigDir; dir != "" {
+		r.readDropIns(h, dir)
+	}
+	if dir := r.arg("dynamic-config-dir"); dir != "" {
+		// Removed in 1.24: the API server could replace the whole configuration.
+		r.unread("the dynamic configuration in "+dir, &Error{"reading", dir, Unsupported, "dynamic kubelet configuration is not followed"})
+	}
+	for _, err := range r.settings.mergeArgs(r.args) {
+		r.unread("an argument of the kubelet", err)
+	}
+	r.addFile(h, "kubeconfig", r.arg("kubeconfig"))
+	r.readCredential(h, r.arg("kubeconfig"))
+	for _, name := range []string{"bootstrap-kubeconfig", "experimental-bootstrap-kubeconfig"} {
+		r.addFile(h, "bootstrap-kubeconfig", r.arg(name))
+	}
+	if ca, ok := r.settings.values["authentication.x509.clientCAFile"]; ok {
+		name, _ := ca.value.(string)
+		if name != "" && !path.IsAbs(name) && strings.HasPrefix(ca.from[0], "file ") {
+			// The kubelet resolves paths in its file against the file's folder.
+			// Source: pkg/kubelet/kubeletconfig/configfiles.
+			name = path.Join(path.Dir(strings.TrimPrefix(ca.from[0], "file ")), name)
+		}
+		r.addFile(h, "client-ca", name)
+	}
+}
+
+func (r *kubeletReading) readConfig(h *Host, role, name string) {
+	what := "kubelet configuration " + name
+	if !path.IsAbs(name) {
+		r.unread(what, &Error{"reading", name, Unsupported, "the path is relative to the kubelet's working directory, which is not known"})
+		return
+	}
+	r.addFile(h, role, name)
+	rel := strings.TrimPrefix(path.Clean(name), "/")
+	b, err := h.ReadSecret(rel, maxKubeletConfig, redactKubeletConfig)
+	if err != nil {
+		r.unread(what, err)
+		return
+	}
+	r.read[rel] = b
+	config, err := parseKubeletConfig(b)
+	if err == nil {
+		err = r.settings.mergeFile(config, "file "+path.Clean(name))
+	}
+	if err != nil {
+		r.unread(what, err)
+	}
+}
+
+// readDropIns reads the *.conf files of dir and of the folders in it, in the
+// order of filepath.WalkDir, which is what the kubelet uses: it follows no link to
+// a folder, not even dir itself.
+func (r *kubeletReading) readDropIns(h *Host, dir string) {
+	what := "kubelet configuration folder " + dir
+	if !path.IsAbs(dir) {
+		r.unread(what, &Error{"listing", dir, Unsupported, "the path is relative to the kubelet's working directory, which is not known"})
+		return
+	}
+	top := strings.TrimPrefix(path.Clean(dir), "/")
+	info, err := h.Lstat(top)
+	if err != nil {
+		r.unread(what, err)
+		return
+	}
+	if info.Type != Directory && !strings.HasSuffix(dir, "/") {
+		return
+	}
+	left := maxKubeletDropIns
+	var walk func(name string, depth int)
+	walk = func(name string, depth int) {
+		entries, err := h.ReadDir(name, maxKubeletDropIns)
+		if err == nil && depth > 8 {
+			err = &Error{"listing", "/" + name, TooLarge, "more than 8 folders deep"}
+		}
+		if err != nil {
+			r.unread(what, err)
+			return
+		}
+		for _, e := range entries {
+			inner := path.Join(name, e.Name)
+			switch {
+			case e.Type == Directory:
+				walk(inner, depth+1)
+			case path.Ext(e.Name) != ".conf":
+			case left == 0:
+				r.unread(what, &Error{"reading", "/" + name, TooLarge, "more than 200 files"})
+				return
+			default:
+				left--
+				r.readConfig(h, "drop-in", "/"+inner)
+			}
+		}
+	}
+	walk(top, 0)
+}
+
+// addFile notes mode and owner of a file. A path that does not begin with / is
+// relative to a directory that is not known.
+func (r *kubeletReading) addFile(h *Host, role, name string) {
+	if name == "" {
+		return
+	}
+	f := KubeletFile{Role: role, Path: name, Found: "unknown"}
+	if path.IsAbs(name) {
+		f.Path = path.Clean(name)
+		info, err := h.Stat(strings.TrimPrefix(f.Path, "/"))
+		switch {
+		case err == nil:
+			f.Found, f.Mode, f.UID, f.GID = "yes", info.Mode, info.UID, info.GID
+		case IsAbsent(err):
+			f.Found = "no"
+		}
+	}
+	r.state.Files = append(r.state.Files, f)
+}
+
+// finish makes the state out of the settings, without a nil list in it.
+func (r *kubeletReading) finish() *kubeletReading {
+	s := &r.state
+	s.Values = make(map[string]KubeletValue, len(r.settings.values))
+	for key, v := range r.settings.values {
+		s.Values[key] = KubeletValue{compactJSON(v.value), strings.Join(v.from, ", ")}
+	}
+	names := map[string]bool{}
+	for _, a := range r.args {
+		names[a.name] = true
+	}
+	s.Flags = slices.AppendSeq([]string{}, maps.Keys(names))
+	slices.Sort(s.Flags)
+	s.Files = append([]KubeletFile{}, s.Files...)
+	s.Overridden = append([]KubeletOverride{}, r.settings.overridden...)
+	s.Unknown = append([]string{}, r.settings.unknown...)
+	s.Unread = append([]string{}, s.Unread...)
+	return r
 }
