@@ -50,12 +50,13 @@ func (e *Error) Error() string {
 		Unsupported: "not supported here",
 		Failed:      "input/output error",
 	}[e.Code]
-	if e.Detail != "" {
-		if text != "" && e.Code != Failed {
-			text += ": " + e.Detail
-		} else {
-			text = e.Detail
-		}
+	switch {
+	case e.Detail == "" && text == "": // a code of a later version
+		text = string(e.Code)
+	case text == "" || e.Detail != "" && e.Code == Failed:
+		text = e.Detail
+	case e.Detail != "":
+		text += ": " + e.Detail
 	}
 	return fmt.Sprintf("%s %s: %s", e.Op, e.Name, text)
 }

@@ -283,9 +283,9 @@ func flagValue(kind flagKind, value string, earlier any) (any, error) {
 		}
 		return addPairs(words, ":", earlier, func(string) (any, error) { return []any{redactedHeader}, nil })
 	case flagTaints:
-		return eachWord(words, earlier, parseTaint)
+		return eachWord(words, earlier, parseKubeletTaint)
 	case flagModules:
-		return eachWord(words, earlier, parseModule)
+		return eachWord(words, earlier, parseKubeletModule)
 	case flagMemory:
 		return eachWord(strings.Split(value, ";"), earlier, parseReservedMemory)
 	}
@@ -338,8 +338,8 @@ func eachWord(words []string, earlier any, parse func(string) (any, error)) (any
 	return list, nil
 }
 
-// parseTaint reads "key=value:effect", "key:effect" or "key=value:".
-func parseTaint(s string) (any, error) {
+// parseKubeletTaint reads "key=value:effect", "key:effect" or "key=value:".
+func parseKubeletTaint(s string) (any, error) {
 	pair, effect, ok := strings.Cut(s, ":")
 	if !ok {
 		return nil, fmt.Errorf("parsing taint %q: no effect", s)
@@ -352,7 +352,7 @@ func parseTaint(s string) (any, error) {
 	return taint, nil
 }
 
-func parseModule(s string) (any, error) {
+func parseKubeletModule(s string) (any, error) {
 	pattern, level, ok := strings.Cut(s, "=")
 	if _, err := strconv.ParseUint(level, 10, 31); !ok || err != nil {
 		return nil, fmt.Errorf("parsing log level %q: not pattern=number", s)

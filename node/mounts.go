@@ -67,7 +67,8 @@ var Mounts = Source[[]Mount]{
 			return nil, nil, err
 		}
 		h.evidence.add(t.from, t.bytes)
-		passing, anon := t.passing(), t.anonymous()
+		passing := t.passing()
+		anon := t.anonymous(passing)
 		out := make([]Mount, 0, len(t.mounts))
 		for i, m := range t.mounts {
 			if passing[i] {
@@ -241,9 +242,8 @@ func (t *mountTable) passing() []bool {
 
 // anonymous names file systems by the first path that they are mounted on, and
 // by its layer where that is not the lowest: their device numbers mean nothing.
-func (t *mountTable) anonymous() map[string]string {
+func (t *mountTable) anonymous(passing []bool) map[string]string {
 	first := map[string]int{}
-	passing := t.passing()
 	for i, m := range t.mounts {
 		if passing[i] {
 			continue

@@ -50,17 +50,17 @@ func judgeSecureBoot(b node.BootState, g Given) Finding {
 	case b.Firmware == "other":
 		return notApplicable("no-uefi", "this machine was not started by UEFI firmware, which alone offers Secure Boot")
 	case b.Firmware != "uefi":
-		return unread("what firmware started this machine")
+		return unsaid("what firmware started this machine")
 	case b.SecureBoot == "off":
 		return fail("off", "the firmware says that Secure Boot is off: it starts any boot loader and any kernel")
 	case b.SecureBoot == "absent":
 		return fail("absent", "the firmware has no variable SecureBoot: it does not offer Secure Boot and starts any boot loader and any kernel")
 	case b.SecureBoot != "on":
-		return unread("whether Secure Boot is on")
+		return unsaid("whether Secure Boot is on")
 	case b.SetupMode == "on":
 		return fail("setup-mode", "the firmware is in setup mode: anybody may enrol keys, so its signature checks prove nothing")
 	case b.SetupMode != "off":
-		return unread("whether the firmware is in setup mode")
+		return unsaid("whether the firmware is in setup mode")
 	}
 	return pass("on", "the firmware says that Secure Boot is on and setup mode off")
 }
@@ -93,7 +93,7 @@ func judgeLockdown(b node.BootState, g Given) Finding {
 		return pass(b.Lockdown, "the kernel is locked down, mode "+b.Lockdown)
 	case "none", "absent":
 	default:
-		return unread("whether the kernel is locked down")
+		return unsaid("whether the kernel is locked down")
 	}
 	seen := map[string]string{
 		"none":   "lockdown is none: root can change the running kernel",
@@ -109,7 +109,7 @@ func judgeLockdown(b node.BootState, g Given) Finding {
 		case b.Firmware == "other" || b.SecureBoot == "off" || b.SecureBoot == "absent":
 			return notApplicable("secure-boot-off", "lockdown is expected under Secure Boot only, and Secure Boot is not on; lockdown is "+b.Lockdown)
 		}
-		return unread("whether Secure Boot is on, which decides whether lockdown is expected")
+		return unsaid("whether Secure Boot is on, which decides whether lockdown is expected")
 	case "not-offered":
 		return notApplicable("not-offered", "this system ships without lockdown; lockdown is "+b.Lockdown)
 	case "":
@@ -157,7 +157,7 @@ func judgeMAC(b node.BootState, g Given) Finding {
 	case want == "selinux-permissive" && b.SELinux == "permissive":
 		return notApplicable("permissive", "SELinux is permissive, as this system ships it")
 	case b.SELinux == "" && want != "apparmor" || b.AppArmor == "" && want != "selinux":
-		return unread("whether SELinux or AppArmor is enforced")
+		return unsaid("whether SELinux or AppArmor is enforced")
 	}
 	switch want {
 	case "selinux":

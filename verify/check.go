@@ -88,9 +88,9 @@ func notApplicable(code, reason string, items ...string) Finding {
 
 const unreadCode = "unread"
 
-// unread is the finding of a judge whose fact holds nothing where it looks. The
+// unsaid is the finding of a judge whose fact holds nothing where it looks. The
 // gaps of the fact, where there are any, say why and take its place.
-func unread(what string) Finding {
+func unsaid(what string) Finding {
 	return unknown(unreadCode, "the node did not say "+what)
 }
 

@@ -90,7 +90,9 @@ func judgesOf(f func() Finding) map[string]Judge {
 		"On":  On(srcA, func(node.Identification, Given) Finding { return f() }),
 		"On2": On2(srcA, srcB, func(node.Identification, node.Passing, Given) Finding { return f() }),
 		"On3": On3(srcA, srcB, srcC, func(node.Identification, node.Passing, node.KernelState, Given) Finding { return f() }),
-		"On4": On4(srcA, srcB, srcC, srcD, func(node.Identification, node.Passing, node.KernelState, node.SysctlValues, Given) Finding { return f() }),
+		"On4": On4(srcA, srcB, srcC, srcD, func(node.Identification, node.Passing, node.KernelState, node.SysctlValues, Given) Finding {
+			return f()
+		}),
 	}
 }
 
@@ -173,8 +175,8 @@ func TestGaps(t *testing.T) {
 		{"not applicable over a gap is unknown", notApplicable("no", "no"), []node.Gap{deniedGap}, "unknown gap-denied"},
 		{"a fail stays over gaps", fail("bad", "bad"), []node.Gap{deniedGap, malformedGap}, "fail bad"},
 		{"an unknown keeps its own reason", unknown("no-baseline", "no"), []node.Gap{deniedGap}, "unknown no-baseline"},
-		{"what was not read is explained by the gap", unread("what it runs"), []node.Gap{malformedGap}, "unknown gap-malformed"},
-		{"what was not read stays without a gap", unread("what it runs"), nil, "unknown unread"},
+		{"what was not read is explained by the gap", unsaid("what it runs"), []node.Gap{malformedGap}, "unknown gap-malformed"},
+		{"what was not read stays without a gap", unsaid("what it runs"), nil, "unknown unread"},
 		{"sudo is not promised where it would not help", pass("yes", "yes"), []node.Gap{deniedGap, malformedGap}, "unknown gap-malformed"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

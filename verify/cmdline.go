@@ -35,7 +35,7 @@ func judgeCmdlineSafe(b node.BootState, g Given) Finding {
 		return notApplicable("nothing-expected", "the profile forbids no word of the kernel command line")
 	}
 	if len(b.Cmdline) == 0 {
-		return unread("its kernel command line")
+		return unsaid("its kernel command line")
 	}
 	var bad, whys, hidden []string
 	for _, w := range b.Cmdline {
@@ -88,7 +88,7 @@ func judgeCmdlineComplete(b node.BootState, g Given) Finding {
 		return notApplicable("nothing-expected", "the profile requires no word on the kernel command line")
 	}
 	if len(b.Cmdline) == 0 {
-		return unread("its kernel command line")
+		return unsaid("its kernel command line")
 	}
 	var bad, hidden []string
 	for _, r := range required {

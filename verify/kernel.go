@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/seaworthy/seaworthy/node"
 )
@@ -39,7 +40,7 @@ var kernelBranchKnown = Check{
 
 func judgeKernelBranch(k node.KernelState, _ Given) Finding {
 	if k.Release == "" {
-		return unread("which kernel it runs")
+		return unsaid("which kernel it runs")
 	}
 	r, err := parseRelease(k.Release)
 	if err != nil {
@@ -77,7 +78,7 @@ var kernelPatched = Check{
 	},
 	Judge: On(node.Kernel, func(k node.KernelState, _ Given) Finding {
 		if k.Release == "" {
-			return unread("which kernel it runs")
+			return unsaid("which kernel it runs")
 		}
 		return unknown("no-baseline", "kernel "+k.Release+" was not compared: this version has no baseline of patched kernels", k.Release)
 	}),
@@ -104,7 +105,7 @@ var releasePattern = regexp.MustCompile(`^(0|[1-9]\d{0,4})\.(0|[1-9]\d{0,4})(?:\
 // level, and the vendor's suffix.
 func parseRelease(s string) (release, error) {
 	m := releasePattern.FindStringSubmatch(s)
-	if m == nil {
+	if m == nil || m[3] == "" && strings.HasPrefix(m[5], ".") { // "6.6.1x" has no level
 		return release{}, fmt.Errorf("the kernel's release %.80q does not begin with a version", s)
 	}
 	number := func(s string) int {

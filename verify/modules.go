@@ -43,9 +43,9 @@ func judgeModulesSigned(b node.BootState, k node.KernelState, g Given) Finding {
 	case locked && k.SigEnforce == "off":
 		return pass("lockdown", "lockdown ("+b.Lockdown+") refuses modules without a valid signature")
 	case k.SigEnforce != "off" && k.SigEnforce != "absent":
-		return unread("whether module signatures are enforced")
+		return unsaid("whether module signatures are enforced")
 	case k.SigEnforce == "off" && b.Lockdown != "none" && b.Lockdown != "absent":
-		return unread("whether lockdown enforces module signatures")
+		return unsaid("whether lockdown enforces module signatures")
 	case k.SigEnforce == "absent" && len(k.Modules) == 0:
 		return unknown("no-modules", "this kernel has no module signatures and no module is loaded; whether it can load one is not known")
 	case g.Profile.Boot.SigEnforce == "":
@@ -84,7 +84,7 @@ var neverAllowed = []string{"E", "F", "R"}
 
 func judgeTaints(k node.KernelState, g Given) Finding {
 	if k.Taints == nil {
-		return unread("what taints its kernel")
+		return unsaid("what taints its kernel")
 	}
 	var bad, allowed []string
 	for _, t := range k.Taints {

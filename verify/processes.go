@@ -47,7 +47,7 @@ var processesFromImage = Check{
 
 func judgeProcesses(programs []node.Program, mounts []node.Mount, g Given) Finding {
 	if len(programs) == 0 {
-		return unread("what runs on it") // process 1 is always there
+		return unsaid("what runs on it") // process 1 is always there
 	}
 	var bad, declared, open []string
 	image := 0
@@ -175,7 +175,7 @@ var noDeletedExecutables = Check{
 
 func judgeDeleted(programs []node.Program) Finding {
 	if len(programs) == 0 {
-		return unread("what runs on it") // process 1 is always there
+		return unsaid("what runs on it") // process 1 is always there
 	}
 	var memory, deleted []string
 	for _, p := range programs {

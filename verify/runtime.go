@@ -31,7 +31,7 @@ var runtimeSocketClosed = Check{
 	Refs:     slices.Concat(runtimeRefs, []Ref{{sp80053, "CM-5(6)"}}),
 	Help: Help{
 		Why: "Whoever can open the socket of a container engine or of the system's own API is root on the node: one request starts a container with the host's file system in it.",
-		How: "Connecting takes the right to write to the socket (unix(7)). It must belong to root or to an account that the profile declares, no other user may write to it, and a group may only if it is root's or declared. No folder above it may let anybody else put another socket in its place. A read or execute bit opens nothing and is not judged; what is no socket, such as a folder that a hostPath made, is passed over.",
+		How: "Connecting takes the right to write to the socket (unix(7)). It must belong to root or to an account that the profile declares, no other user may write to it, and a group may only if it is root's or declared. No folder above it may let anybody else put another socket in its place. A read or execute bit opens nothing and is not judged; what is no socket, such as a folder that a hostPath made, is passed over. Of a user's own engine below /run/user only what every user may do is judged.",
 		Remedy: map[string]string{
 			"talos":         "Talos makes its sockets itself: find the container or extension that changed the mode, remove it and reboot the node.",
 			"flatcar":       "For docker.sock: a drop-in of docker.socket with SocketGroup=root and SocketMode=0660, or systemctl mask --now docker.socket where Kubernetes does not use Docker. For containerd.sock: remove uid and gid under [grpc] from the configuration and restart containerd.",
@@ -76,13 +76,16 @@ const (
 // socketFaults says what lets somebody other than root and the declared
 // accounts open the socket or put another in its place.
 func socketFaults(s node.RuntimeSocket, declared profiles.Runtime) []string {
+	// An engine below /run/user runs with its user's rights: opening its socket
+	// gives that user's account, which the user and its group have anyway.
+	rootless := strings.HasPrefix(s.Path, "/run/user/")
 	owner := func(uid uint32) bool {
 		want, ok := declared.SocketOwners[s.Path]
-		return uid == 0 || ok && uid == want
+		return uid == 0 || rootless || ok && uid == want
 	}
 	group := func(gid uint32) bool {
 		want, ok := declared.SocketGroups[s.Path]
-		return gid == 0 || ok && gid == want
+		return gid == 0 || rootless || ok && gid == want
 	}
 	var faults []string
 	if s.Mode&otherWrite != 0 {
@@ -135,7 +138,7 @@ var runtimeNotOnNetwork = Check{
 // its executable.
 var engineOf = map[string]string{
 	"containerd": "containerd", "dockerd": "docker", "dockerd-current": "docker", "cri-dockerd": "docker",
-	"crio": "crio", "podman": "podman", "buildkitd": "buildkit",
+	"crio": "crio", "podman": "podman", "buildkitd": "buildkit", "lxd": "lxd", "incusd": "incus",
 }
 
 // enginePorts are TCP ports that belong to a container engine whatever listens
@@ -144,7 +147,7 @@ var enginePorts = []int{2375, 2376}
 
 func judgeRuntimeListeners(listeners []node.Listener) Finding {
 	if len(listeners) == 0 {
-		return unread("what listens on it") // no Linux host is without a listening socket
+		return unsaid("what listens on it") // no Linux host is without a listening socket
 	}
 	var bad, loopback, open []string
 	for _, l := range listeners {
@@ -287,13 +290,20 @@ var singleEngine = Check{
 
 // engines are what counts as a container engine; other sockets, such as the NRI
 // and the APIs of systems, do not.
-var engines = []string{"containerd", "crio", "docker", "podman", "buildkit", "host-containerd", "system-containerd"}
+var engines = []string{"containerd", "crio", "docker", "podman", "buildkit", "host-containerd", "system-containerd", "lxd", "incus"}
+
+// partOf are sockets that belong to an engine of another name.
+var partOf = map[string]string{"cri-dockerd": "docker", "dockershim": "docker"}
 
 func judgeEngines(sockets []node.RuntimeSocket, programs []node.Program, g Given) Finding {
 	seen := map[string][]string{} // engine → where it was seen
 	for _, s := range sockets {
-		if s.Type == node.Socket && slices.Contains(engines, s.Engine) {
-			seen[s.Engine] = append(seen[s.Engine], s.Path)
+		e := s.Engine
+		if whole, ok := partOf[e]; ok {
+			e = whole
+		}
+		if s.Type == node.Socket && slices.Contains(engines, e) {
+			seen[e] = append(seen[e], s.Path)
 		}
 	}
 	for _, p := range programs {
@@ -342,5 +352,5 @@ func wholeMachine(s node.System, f Finding) Finding {
 	case s.PIDNamespace == "other":
 		return unknown("part-of-machine", fmt.Sprintf("process 1 (%s) is not that of the whole machine: what runs outside its namespace was not seen", orUnread(s.Init)))
 	}
-	return unread("whether process 1 is that of the whole machine")
+	return unsaid("whether process 1 is that of the whole machine")
 }
