@@ -63,12 +63,13 @@ type Node struct {
 	History   []Span            // newest first, on the node's own page
 }
 
-// Span is an interval in which a node was in one state; Until is zero while it
-// lasts. State is a digest.
+// Span is an interval in which a node was in one state, by the digests of its
+// cohort facts and of its own; Until is zero while it lasts.
 type Span struct {
-	State string
-	Since time.Time
-	Until time.Time
+	Cohort string
+	Node   string
+	Since  time.Time
+	Until  time.Time
 }
 
 // Parse reads the templates; it is called once, before any page is drawn.
@@ -100,13 +101,13 @@ func (s *Site) draw(w io.Writer, page, title, here string, at time.Time, data an
 	if err := s.pages[page].Execute(&b, layout{title, s.Demo, s.Version, at, here, data}); err != nil {
 		return fmt.Errorf("drawing the page %s: %w", page, err)
 	}
-	_, err := b.WriteTo(w)
-	return err
+	_, _ = b.WriteTo(w) // a reader that is gone needs no page
+	return nil
 }
 
 // Problem draws the page of an error.
 func (s *Site) Problem(w io.Writer, what string, at time.Time) error {
-	return s.draw(w, "problem", "Not found", "", at, what)
+	return s.draw(w, "problem", "Problem", "", at, what)
 }
 
 var functions = template.FuncMap{

@@ -98,6 +98,8 @@ func (r Report) check() error {
 		return bad("interval", "%s is not between 0 and %s", r.Interval, MaxInterval)
 	case r.At.IsZero():
 		return bad("at", "the time of gathering is missing")
+	case r.At.UTC().Year() < 0 || r.At.UTC().Year() > 9999: // the zone can carry it out of what JSON can say
+		return bad("at", "the year is not between 0 and 9999 in UTC")
 	case len(r.Facts) == 0:
 		return bad("facts", "there are none")
 	}

@@ -97,6 +97,7 @@ func TestDecodeRefusesWithThePlace(t *testing.T) {
 		{"an interval before now", with(func(r *Report) { r.Interval = -1 }), BodyError{"interval", 0, "-1ns"}},
 		{"an interval of a century", with(func(r *Report) { r.Interval = 24 * 365 * 100 * time.Hour }), BodyError{"interval", 0, "876000h"}},
 		{"no time", with(func(r *Report) { r.At = time.Time{} }), BodyError{"at", 0, "missing"}},
+		{"a zone that leads out of the calendar", strings.Replace(good, "2026-11-25T03:12:00Z", "9999-12-31T23:59:59-01:00", 1), BodyError{"at", 0, "9999"}},
 		{"no facts", with(func(r *Report) { r.Facts = nil }), BodyError{"facts", 0, "none"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
