@@ -198,7 +198,8 @@ var marks = map[verify.Verdict]string{verify.Fail: "✗", verify.Unknown: "?", v
 
 var colours = map[verify.Verdict]string{verify.Fail: red, verify.Unknown: yellow, verify.Pass: green, verify.NotApplicable: faint}
 
-// list writes the findings of one verdict, by topic, the worst topic first.
+// list writes the findings of one verdict, by topic, the worst topic first. A
+// reason stands there once; on an ordinary host it has one line.
 func (t table) list(b *strings.Builder, title string, findings []verify.Finding, facts node.Facts) {
 	if len(findings) == 0 {
 		return
@@ -206,15 +207,22 @@ func (t table) list(b *strings.Builder, title string, findings []verify.Finding,
 	findings = byTopic(findings)
 	verdict := findings[0].Verdict
 	b.WriteString(t.paint(fmt.Sprintf("%s %d", title, len(findings)), bold, colours[verdict]) + "\n")
-	first := map[string]string{} // the check that a reason was first given for
+	checks := map[string][]string{} // by reason
+	for _, f := range findings {
+		checks[f.Reason] = append(checks[f.Reason], f.Check)
+	}
+	brief := t.profile.Ordinary && !t.every
 	for i, f := range findings {
-		switch check, given := first[f.Reason]; {
-		case !given:
-			first[f.Reason] = f.Check
-		case !t.verbose:
-			f.Reason = "for the same reason as " + check
+		first, others := checks[f.Reason][0], len(checks[f.Reason])-1
+		switch {
+		case brief && f.Check != first:
+			continue
+		case brief && others > 0:
+			f.Reason += fmt.Sprintf(" (and %s)", plural(others, "other check", "other checks"))
+		case f.Check != first && !t.verbose:
+			f.Reason = "for the same reason as " + first
 		}
-		if len(findings) >= manyFindings && (i == 0 || findings[i-1].Topic != f.Topic) {
+		if !brief && len(findings) >= manyFindings && (i == 0 || findings[i-1].Topic != f.Topic) {
 			b.WriteString("  " + t.paint(string(f.Topic), faint) + "\n")
 		}
 		t.finding(b, f, verdict == verify.Fail && i == 0)

@@ -107,6 +107,9 @@ func TestTable(t *testing.T) {
 	claimed := flatcar()
 	claimed.Level = verify.Level{Number: 2, Claimed: 3, Name: "image", Reasons: []string{"the device-mapper table cannot be read without CAP_SYS_ADMIN"}}
 
+	busy := many
+	busy.Level = mutable.Level
+
 	for _, row := range []struct {
 		golden string
 		report verify.Report
@@ -119,6 +122,7 @@ func TestTable(t *testing.T) {
 		{"colour.txt", flatcar(), table{style: style{width: 100, unicode: true, colour: true}, profile: container}},
 		{"verbose.txt", flatcar(), table{style: style{width: 100, unicode: true}, profile: container, verbose: true}},
 		{"ordinary-host.txt", mutable, table{style: style{width: 100, unicode: true}, profile: ordinary}},
+		{"ordinary-host-with-many-failures.txt", busy, table{style: style{width: 100, unicode: true}, profile: ordinary}},
 		{"without-root.txt", denied, table{style: style{width: 100, unicode: true}, profile: container, settles: "sudo"}},
 		{"names-that-steer-a-terminal.txt", hostile, table{style: style{width: 100, unicode: true}, profile: container}},
 		{"many-failures.txt", many, table{style: style{width: 100, unicode: true}, profile: container}},
