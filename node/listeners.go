@@ -1,16 +1,24 @@
 package node
 
-import "context"
+import (
+	"cmp"
+	"context"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
 
 // Listener is a socket that listens in the host's network namespace.
 type Listener struct {
 	Network string `json:"network"` // "tcp", "tcp6" or "unix"
 	// Address is an IP address, "0.0.0.0" and "::" for every one; or the path of
-	// a unix socket, with a leading @ for an abstract one.
+	// a unix socket, with a leading @ for an abstract one. What programs choose
+	// at random in a path, and what belongs to one pod or user, is replaced.
 	Address string `json:"address"`
 	Port    int    `json:"port,omitempty"` // TCP only
 	// Program is the executable of a process that holds the socket, "" where none
-	// was found.
+	// was found; it is not looked for where Address stands for many sockets.
 	Program string `json:"program"`
 	// Container marks a socket that is held by a container's process.
 	Container bool `json:"container,omitempty"`
@@ -25,7 +33,202 @@ var Listeners = Source[[]Listener]{
 	Doc:   "TCP and unix sockets that listen, with their program",
 	Scope: Node,
 	Every: Scan,
-	Read: func(_ context.Context, h *Host) (v []Listener, gaps []Gap, err error) {
-		return v, nil, &Error{"reading", "listeners", Unsupported, "not written yet"}
+	Read: func(_ context.Context, h *Host) ([]Listener, []Gap, error) {
+		all, gaps, err := readListening(h)
+		if err != nil {
+			return nil, nil, err
+		}
+		t, err := h.gathering.processes()
+		if err != nil {
+			return nil, nil, err
+		}
+		wanted := map[uint64]bool{}
+		for _, l := range all {
+			if l.network != "unix" || stableSocket(l.address) == l.address {
+				wanted[l.inode] = true
+			}
+		}
+		holders, more := t.findHolders(h, wanted)
+		out := []Listener{}
+		for _, l := range all {
+			v := Listener{Network: l.network, Address: l.address, Port: l.port, Service: serviceAt(l)}
+			if l.network == "unix" {
+				v.Address = quoteName(stableSocket(l.address))
+			}
+			if p, ok := holders[l.inode]; ok {
+				v.Program, v.Container = p.name(), p.container != ""
+			}
+			out = append(out, v)
+		}
+		slices.SortFunc(out, compareListeners)
+		return slices.Compact(out), append(gaps, more...), nil
 	},
+}
+
+func compareListeners(a, b Listener) int {
+	return cmp.Or(cmp.Compare(a.Network, b.Network), cmp.Compare(a.Port, b.Port), cmp.Compare(a.Address, b.Address), cmp.Compare(a.Program, b.Program), compareBools(a.Container, b.Container))
+}
+
+const maxSocketTable = 64 << 20 // 150 bytes a line: some 400,000 connections
+
+// readListening reads the tables of process 1's network namespace. Without IPv6
+// there is no tcp6. One table that cannot be read is a gap, none is an error.
+func readListening(h *Host) ([]listening, []Gap, error) {
+	var all []listening
+	var gaps []Gap
+	var first error
+	read := 0
+	for _, network := range []string{"tcp", "tcp6", "unix"} {
+		name := "proc/1/net/" + network
+		b, err := h.ReadFile(name, maxSocketTable)
+		if IsAbsent(err) && network == "tcp6" {
+			continue
+		}
+		var some []listening
+		if err == nil {
+			if network == "unix" {
+				some, err = parseUnix(b)
+			} else {
+				some, err = parseTCP(network, b)
+			}
+			if err != nil {
+				err = &Error{"reading", "/" + name, Malformed, err.Error()}
+			}
+		}
+		if err != nil {
+			first = cmp.Or(first, err)
+			gaps = append(gaps, GapOf("sockets of "+network, err))
+			continue
+		}
+		read++
+		all = append(all, some...)
+	}
+	if read == 0 {
+		return nil, nil, first
+	}
+	return all, gaps, nil
+}
+
+// maxDescriptors bounds how many descriptors are looked at for one scan.
+const maxDescriptors = 50_000
+
+// findHolders looks for processes that hold the sockets wanted, in the network
+// namespace of process 1: process 1 first, which holds the sockets of units that
+// wait, then host processes, then containers that share the host's network. It
+// ends when all are found.
+func (t *processTable) findHolders(h *Host, wanted map[uint64]bool) (map[uint64]process, []Gap) {
+	found := map[uint64]process{}
+	unread := tally{what: "descriptors of processes that may hold a listening socket"}
+	host, err := h.ReadLink("proc/1/ns/net")
+	if err != nil && !vanished(err) {
+		unread.add(1, err)
+	}
+	order := slices.Clone(t.processes)
+	slices.SortStableFunc(order, func(a, b process) int { return compareBools(a.container != "", b.container != "") })
+	left := maxDescriptors
+	for _, p := range order {
+		if len(found) == len(wanted) {
+			break
+		}
+		// Where process 1's namespace is not known, all are looked at: the inode
+		// of a socket is unique on the system.
+		if ns, err := h.ReadLink(p.dir + "/ns/net"); vanished(err) || err == nil && host != "" && ns != host {
+			continue
+		}
+		unread.of++
+		fds, err := h.ReadDir(p.dir+"/fd", maxDescriptors)
+		if err != nil {
+			if !vanished(err) {
+				unread.add(p.pid, err)
+			}
+			continue
+		}
+		if left -= len(fds); left < 0 {
+			unread.add(p.pid, &Error{"listing", "/proc/<pid>/fd", TooLarge, "more descriptors than are looked at"})
+			break
+		}
+		for _, fd := range fds {
+			link, err := h.ReadLink(p.dir + "/fd/" + fd.Name)
+			if err != nil {
+				continue // closed meanwhile: the right to read one is that to list them
+			}
+			number, ok := strings.CutPrefix(link, "socket:[")
+			if !ok {
+				continue
+			}
+			inode, err := strconv.ParseUint(strings.TrimSuffix(number, "]"), 10, 64)
+			if _, known := found[inode]; err == nil && wanted[inode] && !known {
+				found[inode] = p
+			}
+		}
+	}
+	if len(found) == len(wanted) {
+		return found, nil
+	}
+	if unread.count > 0 {
+		return found, []Gap{{What: "programs of listening sockets", Code: unread.code, Reason: unread.reason, Count: len(wanted) - len(found), Of: len(wanted)}}
+	}
+	return found, nil // held by the kernel (nfsd), or closed meanwhile
+}
+
+// servicePorts are TCP ports by convention. Sources: kubernetes.io "Ports and
+// Protocols" and pkg/cluster/ports; Docker "Protect the Docker daemon socket";
+// CRI-O crio.conf(5); Talos "Network connectivity".
+var servicePorts = map[int]string{
+	2375:  "docker",
+	2376:  "docker-tls",
+	2379:  "etcd",
+	2380:  "etcd-peer",
+	4194:  "cadvisor",
+	6443:  "kube-apiserver",
+	9537:  "crio-metrics",
+	10248: "kubelet-healthz",
+	10249: "kube-proxy-metrics",
+	10250: "kubelet",
+	10255: "kubelet-read-only",
+	10256: "kube-proxy-healthz",
+	10257: "kube-controller-manager",
+	10259: "kube-scheduler",
+	50000: "talos-apid",
+	50001: "talos-trustd",
+}
+
+func serviceAt(l listening) string {
+	if l.network != "unix" {
+		return servicePorts[l.port]
+	}
+	p := strings.TrimPrefix(strings.TrimPrefix(l.address, "/var/"), "/")
+	if strings.HasSuffix(p, "/debug.sock") && strings.Contains(p, "containerd") {
+		return "containerd-debug"
+	}
+	for _, w := range wellKnownSockets {
+		if p == strings.TrimPrefix(w.path, "var/") {
+			return w.engine
+		}
+	}
+	return ""
+}
+
+var socketPatterns = []struct {
+	pattern *regexp.Regexp
+	to      string
+}{
+	{regexp.MustCompile(`^/run/containerd/s/.*`), "/run/containerd/s/*"}, // one a container: containerd's shims
+	{regexp.MustCompile(`^@/containerd-shim/.*`), "@/containerd-shim/*"}, // the same before containerd 1.4
+	{regexp.MustCompile(`^/var/lib/kubelet/pods/.*`), "/var/lib/kubelet/pods/*"},
+	{regexp.MustCompile(`^/run/user/[0-9]+/.*`), "/run/user/*"},
+	{regexp.MustCompile(`^(@?)/(tmp|var/tmp)/.*`), "$1/$2/*"},
+	{regexp.MustCompile(`^@[0-9a-f]{5}@*$`), "@*"}, // a name that the kernel chose: unix(7), autobind
+	{regexp.MustCompile(`[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}`), "*"},
+	{regexp.MustCompile(`[0-9a-f]{16,}`), "*"},
+	{regexp.MustCompile(`[0-9]{4,}`), "*"}, // a pid, a time
+}
+
+// stableSocket replaces in a socket's name what another start of the same
+// program would choose otherwise.
+func stableSocket(name string) string {
+	for _, s := range socketPatterns {
+		name = s.pattern.ReplaceAllString(name, s.to)
+	}
+	return name
 }

@@ -93,7 +93,7 @@ func TestParseMountinfoRefuses(t *testing.T) {
 }
 
 // corpus lists the mount tables that were published, without their sidecars.
-func corpus(t testing.TB) []string {
+func mountinfoSamples(t testing.TB) []string {
 	t.Helper()
 	var files []string
 	for _, dir := range []string{"generic", "microos", "fcos", "talos", "lab"} {
@@ -118,7 +118,7 @@ func TestParseMountinfoCorpus(t *testing.T) {
 		// begins the last field with ro or rw.
 		"generic/mountinfo-ubuntu-node-pid1.txt": `mount line 6 "29 1 259:2 / / rw,relatime shared:1 - ext4 /dev/dm-2 errors=remount-ro,data=ordered": super options`,
 	}
-	for _, p := range corpus(t) {
+	for _, p := range mountinfoSamples(t) {
 		b, err := os.ReadFile(p)
 		if err != nil {
 			t.Fatal(err)
@@ -174,7 +174,7 @@ func formatMountinfo(mounts []mount) string {
 func FuzzMountinfo(f *testing.F) {
 	f.Add("29 1 253:0 / / rw,relatime shared:1 - ext4 /dev/mapper/vg-root rw\n")
 	f.Add(`9 1 0:2 / /mnt/a\040b rw - overlay  rw,lowerdir=/a\054b:/c=d,context="u:r:t:s0:c1,c2"` + "\n")
-	for _, p := range corpus(nopSkip{f}) {
+	for _, p := range mountinfoSamples(nopSkip{f}) {
 		if b, err := os.ReadFile(p); err == nil {
 			f.Add(string(b))
 		}

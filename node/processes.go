@@ -1,24 +1,35 @@
 package node
 
-import "context"
+import (
+	"cmp"
+	"context"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+)
 
 // Program is something that runs on the host, outside containers, by what it is
 // and where it is, not by process. Kernel threads are left out.
 type Program struct {
 	// Path is the executable as the kernel names it in the process's own mount
-	// namespace (proc_pid_exe(5)), without " (deleted)".
+	// namespace (proc_pid_exe(5)), without " (deleted)". A path that is not UTF-8
+	// is quoted as in Go.
 	Path string `json:"path"`
 	// Script is the script that an interpreter runs, absolute where it could be
 	// resolved; "" where the program is no interpreter or runs no script file.
 	Script string `json:"script,omitempty"`
 	// On is the mount that Path (or Script, where there is one) is on.
 	On Mount `json:"on"`
-	// Deleted marks an executable that was unlinked while it runs.
+	// Deleted marks an executable that was unlinked while it runs, and a script
+	// that is not there any more. The kernel's text cannot be told from a file
+	// whose name ends in " (deleted)"; such a file counts as deleted.
 	Deleted bool `json:"deleted,omitempty"`
-	// Memory marks an executable that is in memory only: memfd_create(2).
+	// Memory marks an executable that is in memory only (memfd_create(2)), and a
+	// script that comes from such a file or from a pipe.
 	Memory bool `json:"memory,omitempty"`
-	// OwnRoot marks a process whose root or mount namespace puts Path on another
-	// file system than process 1's, as a service in a container image has.
+	// OwnRoot marks a process whose mount namespace has another file where
+	// process 1 has Path, as a service in a container image has.
 	OwnRoot bool `json:"ownRoot,omitempty"`
 	// Unit is the cgroup that it runs in, without what differs between equal
 	// nodes: "/system.slice/sshd.service", "/podruntime/kubelet".
@@ -31,7 +42,206 @@ var Processes = Source[[]Program]{
 	Doc:   "what runs on the host outside containers, by executable",
 	Scope: Cohort,
 	Every: Scan,
-	Read: func(_ context.Context, h *Host) (v []Program, gaps []Gap, err error) {
-		return v, nil, &Error{"reading", "processes", Unsupported, "not written yet"}
+	Read: func(_ context.Context, h *Host) ([]Program, []Gap, error) {
+		t, err := h.gathering.processes()
+		if err != nil {
+			return nil, nil, err
+		}
+		if err := t.namespaces.hostErr; err != nil {
+			return nil, nil, err
+		}
+		gaps := slices.Clone(t.gaps)
+		places := tally{what: "mounts that host processes run from"}
+		scripts := tally{what: "scripts of host processes"}
+		out := []Program{}
+		var links []string
+		for _, p := range t.hostProcesses() {
+			if p.exeErr != nil {
+				continue // counted in the table's gaps
+			}
+			links = append(links, p.exe)
+			prog, err := t.program(h, &p, &scripts)
+			places.of++
+			switch {
+			case err == nil:
+				out = append(out, prog)
+			case !vanished(err):
+				places.add(p.pid, err)
+			}
+		}
+		slices.Sort(links)
+		h.evidence.add("/proc/<pid>/exe", []byte(strings.Join(links, "\n")))
+		slices.SortFunc(out, comparePrograms)
+		out = slices.CompactFunc(out, func(a, b Program) bool { return comparePrograms(a, b) == 0 })
+		return out, append(append(gaps, places.gaps()...), scripts.gaps()...), nil
 	},
+}
+
+func comparePrograms(a, b Program) int {
+	return cmp.Or(
+		cmp.Compare(a.Path, b.Path), cmp.Compare(a.Script, b.Script), cmp.Compare(a.Unit, b.Unit),
+		compareMounts(a.On, b.On), compareBools(a.Deleted, b.Deleted), compareBools(a.Memory, b.Memory), compareBools(a.OwnRoot, b.OwnRoot),
+	)
+}
+
+func compareMounts(a, b Mount) int {
+	return cmp.Or(
+		cmp.Compare(a.Path, b.Path), cmp.Compare(a.Layer, b.Layer), cmp.Compare(a.Root, b.Root), cmp.Compare(a.Type, b.Type), cmp.Compare(a.Source, b.Source),
+		cmp.Compare(a.Device.Kind, b.Device.Kind), cmp.Compare(a.Device.Name, b.Device.Name), cmp.Compare(a.Anon, b.Anon), compareBools(a.Visible, b.Visible),
+		slices.Compare(a.Options, b.Options), slices.Compare(a.Super, b.Super),
+	)
+}
+
+func compareBools(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	}
+	return 1
+}
+
+// inMemory is where a file is that is in memory only: on a mount of the kernel's
+// own that no mount table shows. Source: memfd_create(2).
+func inMemory() Mount {
+	return Mount{Type: "tmpfs", Device: Device{Kind: "none"}, Options: []string{"rw"}, Super: []string{"rw"}}
+}
+
+// isMemory reports whether the kernel's text for an executable or a descriptor
+// stands for a file of memfd_create(2).
+func isMemory(link string) bool { return strings.HasPrefix(link, "/memfd:") }
+
+func (t *processTable) program(h *Host, p *process, unread *tally) (Program, error) {
+	prog := Program{Path: quoteName(p.exe), Deleted: p.deleted, Unit: stableUnit(p.cgroup)}
+	if isMemory(p.exe) {
+		prog.Memory, prog.On = true, inMemory()
+		return prog, nil
+	}
+	at := p.exe
+	if arg := scriptOf(p.args); arg != "" {
+		unread.of++
+		s, err := t.script(h, p, arg)
+		switch {
+		case vanished(err):
+			return prog, err
+		case err != nil:
+			unread.add(p.pid, err)
+			prog.Script = quoteName(s.name)
+		default:
+			prog.Script = quoteName(s.name)
+			prog.Deleted = prog.Deleted || s.deleted
+			if s.memory {
+				prog.Memory, prog.On = true, inMemory()
+				return prog, nil
+			}
+			at = s.at
+		}
+	}
+	ns := t.namespaces.of(p)
+	table, err := t.namespaces.table(ns, at)
+	if err != nil {
+		return prog, err
+	}
+	i := table.lookup(at)
+	if i < 0 {
+		return prog, &Error{"reading", "/" + p.dir + "/mountinfo", Malformed, "the mount table has no root"}
+	}
+	host := t.namespaces.host
+	if same, err := t.namespaces.isHosts(ns); err == nil && same {
+		// The host's own table, so that the mount is named as in the fact mounts.
+		if j := host.lookup(at); j >= 0 && host.mounts[j].id == table.mounts[i].id {
+			table, i = host, j
+		}
+	}
+	prog.On = t.namespaces.view(h, table, i)
+	if j := host.lookup(at); j >= 0 {
+		prog.OwnRoot = host.mounts[j].dev != table.mounts[i].dev || host.inside(j, at) != table.inside(i, at)
+	}
+	return prog, nil
+}
+
+// bashScript is the descriptor that bash keeps the script open on which it reads.
+const bashScript = "255"
+
+// scriptFile is where an interpreter has its script from.
+type scriptFile struct {
+	name    string // as the process names it, made absolute
+	at      string // with links followed, where they could be
+	deleted bool
+	memory  bool
+}
+
+// script finds the file that the argument arg of an interpreter names.
+func (t *processTable) script(h *Host, p *process, arg string) (scriptFile, error) {
+	s := scriptFile{name: arg}
+	if fd, ok := descriptor(arg); ok {
+		link, err := h.ReadLink(p.dir + "/fd/" + fd)
+		if IsAbsent(err) {
+			link, err = h.ReadLink(p.dir + "/fd/" + bashScript)
+		}
+		if IsAbsent(err) { // the process runs on, and has closed it
+			err = &Error{"reading link", "/" + p.dir + "/fd/" + fd, Failed, "the script's descriptor is closed"}
+		}
+		if err != nil {
+			s.name = path.Dir(arg) + "/N"
+			return s, err
+		}
+		if s.name, s.deleted = strings.CutSuffix(link, " (deleted)"); !strings.HasPrefix(s.name, "/") {
+			s.name, s.memory = path.Dir(arg)+"/N", true // "pipe:[4711]": bash <(curl …)
+		}
+		s.memory = s.memory || isMemory(s.name)
+		s.at = s.name
+		return s, nil
+	}
+	root, err := h.ReadLink(p.dir + "/root")
+	if err != nil {
+		return s, err
+	}
+	relative := !strings.HasPrefix(arg, "/")
+	if !relative {
+		s.name = path.Join(root, arg) // the kernel names a directory of chroot(2) as others see it
+	} else {
+		cwd, err := h.ReadLink(p.dir + "/cwd")
+		if err != nil {
+			return s, err
+		}
+		s.name = path.Join(cwd, arg)
+	}
+	s.at = path.Clean(s.name)
+	if host, err := t.namespaces.rootIsHosts(p); err != nil || !host || root != "/" {
+		return s, err // links in another root cannot be followed from here
+	}
+	real, err := realPath(h, s.name)
+	switch {
+	case err == nil:
+		s.at = real
+	case IsAbsent(err) && relative:
+		// The process may have changed its directory since it started.
+		if link, err := h.ReadLink(p.dir + "/fd/" + bashScript); err == nil && path.Base(link) == path.Base(arg) {
+			s.name, s.at = link, link
+			return s, nil
+		}
+		s.name = arg
+		return s, &Error{"looking for", "a script of the working directory", Failed, "it is not there: the process may have changed its directory"}
+	case IsAbsent(err):
+		s.deleted = true
+	default:
+		return s, err
+	}
+	return s, nil
+}
+
+// descriptor is N for /dev/fd/N, /proc/self/fd/N and /dev/stdin.
+func descriptor(name string) (string, bool) {
+	if name == "/dev/stdin" {
+		return "0", true
+	}
+	for _, dir := range []string{"/dev/fd/", "/proc/self/fd/"} {
+		if fd, ok := strings.CutPrefix(name, dir); ok {
+			_, err := strconv.ParseUint(fd, 10, 31)
+			return fd, err == nil
+		}
+	}
+	return "", false
 }

@@ -37,7 +37,7 @@ func anchored(f *imageFacts, b node.BootState, g Given) Finding {
 	anchor := g.Profile.Image.Anchor
 	switch {
 	case anchor == "":
-		return notApplicable("not-offered", g.words("image-anchored", fmt.Sprintf("Secure Boot is %s here, and no signed boot chain of this system is known to fix its image", b.SecureBoot)))
+		return notApplicable("not-offered", fmt.Sprintf("Secure Boot is %s here, and no signed boot chain of this system is known to fix its image", b.SecureBoot))
 	case b.Firmware != "uefi" || b.SecureBoot == "absent":
 		return notApplicable("no-uefi", "the machine was booted without UEFI, or its firmware has no Secure Boot")
 	case b.SecureBoot == "off":
@@ -88,7 +88,7 @@ func (f *imageFacts) fromMemory(p part) bool {
 			return false
 		}
 	}
-	v, missing := f.held()
+	v, missing := f.held(devices)
 	if missing != nil {
 		return false
 	}

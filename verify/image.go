@@ -2,6 +2,7 @@ package verify
 
 import (
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 
@@ -78,9 +79,38 @@ func (f *imageFacts) readOnly(p part) outcome {
 		// ext4 since Linux 6.15 says so when an error made it read-only.
 		return outcome{Fail, "read-only-by-error", fmt.Sprintf("%s is read-only because of an error on its disk, which protects nothing", p.Path)}
 	case p.Type == "btrfs" && p.role != store:
-		return f.readOnlySubvolume(p)
+		if o := f.readOnlySubvolume(p); o.verdict != Pass || f.propertySet(p) {
+			return o // the property holds wherever else it is mounted
+		}
+	}
+	if m, ok := f.writableElsewhere(p); ok {
+		return outcome{Fail, "writable-elsewhere", fmt.Sprintf("%s is read-only by its mount alone, and the same files can be written through %s", p.Path, nameOf(m))}
 	}
 	return outcome{verdict: Pass}
+}
+
+// writableElsewhere finds a writable mount of the same file system through
+// which the files of a part can be reached. A mount's own flag holds no further
+// than the mount.
+func (f *imageFacts) writableElsewhere(p part) (node.Mount, bool) {
+	if p.SuperReadOnly() || p.Device.Kind == "unknown" {
+		return node.Mount{}, false
+	}
+	for _, m := range f.mounts {
+		if m.Type != p.Type || m.Device != p.Device || m.Anon != p.Anon || m.ReadOnly() || !m.Visible || !below(p.Root, m.Root) {
+			continue
+		}
+		there := path.Join(m.Path, strings.TrimPrefix(p.Root, m.Root))
+		if on, ok := carrier(f.mounts, there); ok && on.Path == m.Path {
+			return m, true
+		}
+	}
+	return node.Mount{}, false
+}
+
+// propertySet reports whether the subvolume on a part is known to be read-only.
+func (f *imageFacts) propertySet(p part) bool {
+	return slices.Contains(f.verity.Subvolumes, node.MountedSubvolume{Path: p.Path, ReadOnly: true})
 }
 
 // readOnlySubvolume judges the second switch of btrfs: the property of the
@@ -96,7 +126,7 @@ func (f *imageFacts) readOnlySubvolume(p part) outcome {
 	if _, rescue := p.Option("rescue"); rescue && p.SuperReadOnly() {
 		return outcome{verdict: Pass}
 	}
-	v, missing := f.held()
+	v, missing := f.held(subvolumes)
 	if missing != nil {
 		return *missing
 	}
@@ -182,7 +212,7 @@ func (f *imageFacts) unwritable(p part, g Given) outcome {
 	case p.Device.Kind == "unknown":
 		return outcome{Unknown, "device-unknown", fmt.Sprintf("the device under %s could not be followed through /sys/dev/block", p.Path)}
 	case p.Device.Kind == "dm" || p.Device.Kind == "none" && p.Type == "btrfs":
-		v, missing := f.held()
+		v, missing := f.held(devices)
 		if missing != nil {
 			return *missing
 		}
@@ -205,7 +235,7 @@ func (f *imageFacts) unwritable(p part, g Given) outcome {
 // composefs, whatever the profile offers today.
 func (f *imageFacts) notSo(p part, g Given, code, why string) outcome {
 	if p.role == base && (!g.offers(2) || f.layout == ostreeBind) {
-		return outcome{NotApplicable, "not-offered", g.words("image-unwritable", why)}
+		return outcome{NotApplicable, "not-offered", why}
 	}
 	return outcome{Fail, code, why}
 }
@@ -231,7 +261,7 @@ func (f *imageFacts) unwritableOverlay(p part, g Given) outcome {
 	if hidden == 0 {
 		return outcome{verdict: Pass}
 	}
-	v, missing := f.held()
+	v, missing := f.held(devices)
 	if missing != nil {
 		return *missing
 	}

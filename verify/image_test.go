@@ -475,12 +475,53 @@ func TestOneEdit(t *testing.T) {
 			n.mount("90 1 259:9 /bin /usr/bin ro,relatime - xfs /dev/nvme1n1p1 rw,seclabel")
 		},
 		change: map[string]string{
+			"image-read-only":   "fail writable-elsewhere", // through /local/bin
 			"image-unwritable":  "fail writable-backing",
 			"image-verified":    "fail not-verified",
 			"image-anchored":    "fail not-verified",
 			"no-shadowed-paths": "fail shadowed",
 		},
+		level: 0,
+	}, {
+		name: "the file system of a read-only root is mounted writable elsewhere",
+		node: "debian",
+		edit: func(t *testing.T, n *imageNode) {
+			n.remount(t, "/ / rw,relatime - ext4", "/ / ro,relatime - ext4")
+			n.mount("90 1 8:1 / /mnt rw,relatime - ext4 /dev/sda1 rw,errors=remount-ro")
+		},
+		change: map[string]string{
+			"image-read-only":        "fail writable-elsewhere",
+			"mount-namespaces-agree": "pass agree",
+			"image-unmodified":       "pass unmodified",
+		},
+		level: 0,
+	}, {
+		name: "another file system of the same type is another one",
+		node: "debian",
+		edit: func(t *testing.T, n *imageNode) {
+			n.remount(t, "/ / rw,relatime - ext4", "/ / ro,relatime - ext4")
+			n.devices["8:2"] = "disk sda2"
+			n.mount("90 1 8:2 / /mnt rw,relatime - ext4 /dev/sda2 rw")
+		},
+		change: map[string]string{
+			"image-read-only":        "pass read-only",
+			"mount-namespaces-agree": "pass agree",
+			"image-unmodified":       "pass unmodified",
+		},
 		level: 1,
+	}, {
+		name: "no os-release: what the mounts prove stands",
+		node: "talos",
+		edit: func(_ *testing.T, n *imageNode) { n.lacks = map[string]node.Code{"os": node.NotRecorded} },
+		change: map[string]string{
+			"image-unmodified": "unknown fact-not-recorded",
+		},
+		level: 2,
+	}, {
+		name:  "a marker path that could not be looked at takes nothing from the mounts",
+		node:  "cos",
+		edit:  func(_ *testing.T, n *imageNode) { n.gaps = []string{"os"} },
+		level: 3,
 	}, {
 		name: "a second file system on / over the verified one",
 		node: "cos",
@@ -638,7 +679,6 @@ func TestOneEdit(t *testing.T) {
 		change: map[string]string{
 			"image-read-only":   "fail writable-overlay",
 			"image-unwritable":  "fail writable-overlay",
-			"image-verified":    "fail not-verified",
 			"no-shadowed-paths": "fail writable-overlay",
 		},
 		level: 0,
@@ -693,7 +733,6 @@ func TestOneEdit(t *testing.T) {
 		change: map[string]string{
 			"image-read-only":             "fail writable-overlay",
 			"image-unwritable":            "fail writable-overlay",
-			"image-verified":              "fail not-verified",
 			"no-shadowed-paths":           "fail writable-overlay",
 			"no-undeclared-writable-exec": "fail undeclared",
 		},
@@ -706,8 +745,6 @@ func TestOneEdit(t *testing.T) {
 		},
 		change: map[string]string{
 			"image-read-only":             "fail writable-overlay",
-			"image-unwritable":            "fail writable-overlay",
-			"image-verified":              "fail not-verified",
 			"no-shadowed-paths":           "fail writable-overlay",
 			"no-undeclared-writable-exec": "fail undeclared",
 		},
@@ -833,7 +870,7 @@ func TestOneEdit(t *testing.T) {
 		change: map[string]string{
 			"image-read-only": "unknown subvolume-unknown",
 		},
-		level: 0,
+		level: 0, claimed: 1,
 	}, {
 		name: "the next snapshot is being built by transactional-update",
 		node: "microos",
@@ -887,8 +924,6 @@ func TestOneEdit(t *testing.T) {
 		node: "debian",
 		edit: func(t *testing.T, n *imageNode) { n.mount("90 1 8:1 /usr /usr ro,relatime - ext4 /dev/sda1 rw") },
 		change: map[string]string{
-			"image-unwritable":  "fail writable-backing",
-			"image-verified":    "fail not-verified",
 			"no-shadowed-paths": "fail shadowed",
 		},
 		level: 0,
@@ -1099,6 +1134,26 @@ func TestOneEdit(t *testing.T) {
 			"cmdline-matches-mapping": "unknown gap-denied",
 		},
 		level: 1, claimed: 1,
+	}, {
+		name:  "what ostree says could not be read: nothing to a verity root",
+		node:  "cos",
+		edit:  func(_ *testing.T, n *imageNode) { n.gapIn = "/run/ostree-booted" },
+		level: 3,
+	}, {
+		name: "what ostree says could not be read: it decides about a composefs that demands fs-verity",
+		node: "coreos",
+		edit: func(t *testing.T, n *imageNode) {
+			n.remount(t, "metacopy=on", "metacopy=on,verity=require")
+			n.verity.ComposefsImage = ""
+			n.gapIn = "fs-verity of the composefs image"
+		},
+		change: map[string]string{"image-verified": "unknown gap-denied"},
+		level:  2,
+	}, {
+		name:  "the property of a subvolume could not be read: nothing to a verity root",
+		node:  "flatcar",
+		edit:  func(_ *testing.T, n *imageNode) { n.gapIn = "the read-only property of the subvolume on /" },
+		level: 3,
 	}, {
 		name: "a gap in the mounts",
 		node: "microos",

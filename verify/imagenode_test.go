@@ -30,6 +30,7 @@ type imageNode struct {
 	// lacks are facts that could not be read, gaps those with a part missing.
 	lacks map[string]node.Code
 	gaps  []string
+	gapIn string // what could not be read of the fact verity
 }
 
 // edit returns a copy of n that f has changed.
@@ -77,6 +78,11 @@ func (n imageNode) facts(t *testing.T) node.Facts {
 		f := facts[name]
 		f.Gaps = []node.Gap{{What: "a part", Code: node.Denied, Reason: "permission denied"}}
 		facts[name] = f
+	}
+	if n.gapIn != "" {
+		f := facts[node.Verity.Name]
+		f.Gaps = []node.Gap{{What: n.gapIn, Code: node.Denied, Reason: "permission denied"}}
+		facts[node.Verity.Name] = f
 	}
 	return facts
 }

@@ -26,15 +26,23 @@ var kubeletChecks = []Check{
 // onKubelet makes a judge of the kubelet that has nothing to say where none runs.
 func onKubelet(f func(node.KubeletState, Given) Finding) Judge {
 	return On(node.Kubelet, func(k node.KubeletState, g Given) Finding {
-		if k.Found == "absent" {
-			return noKubelet()
+		if f, none := withoutKubelet(k); none {
+			return f
 		}
 		return f(k, g)
 	})
 }
 
-func noKubelet() Finding {
-	return notApplicable("no-kubelet", "no kubelet runs on this node")
+// withoutKubelet is the finding where no kubelet runs, or where the node did not
+// say whether one does.
+func withoutKubelet(k node.KubeletState) (f Finding, none bool) {
+	switch k.Found {
+	case "process", "embedded":
+		return f, false
+	case "absent":
+		return notApplicable("no-kubelet", "no kubelet runs on this node"), true
+	}
+	return unsaid("whether a kubelet runs"), true
 }
 
 // standalone appends the profile's words about a kubelet without a cluster where
@@ -123,8 +131,8 @@ var KubeletReadOnlyPortClosed = Check{
 		}),
 	},
 	Judge: On2(node.Kubelet, node.Listeners, func(k node.KubeletState, listeners []node.Listener, g Given) Finding {
-		if k.Found == "absent" {
-			return noKubelet()
+		if f, none := withoutKubelet(k); none {
+			return f
 		}
 		s, unsettled := effective(k, "readOnlyPort")
 		port := readOnlyPort

@@ -36,9 +36,9 @@ var levelSteps = []struct {
 }
 
 // LevelOf computes the level from the findings of the five image checks. Only a
-// pass proves. Claimed is what the number would be if the checks that lacked a
-// right of root had passed, where the node itself claims as much: a root hash
-// on the command line, Secure Boot on.
+// pass proves. Claimed is what the number would be if the checks that could not
+// see had passed, where the node itself claims as much: by a root hash on
+// the command line, by Secure Boot, or by a mount that says read-only.
 func LevelOf(findings []Finding, facts node.Facts, _ *profiles.Profile) Level {
 	verdicts := map[string]Finding{}
 	for _, f := range findings {
@@ -49,7 +49,7 @@ func LevelOf(findings []Finding, facts node.Facts, _ *profiles.Profile) Level {
 		Number: proven,
 		Claimed: levelBy(func(check string) bool {
 			f := verdicts[check]
-			return f.Verdict == Pass || f.Privileged() && claims(check, facts)
+			return f.Verdict == Pass || f.Verdict == Unknown && claims(f, facts)
 		}),
 		Name:        levelNames[proven],
 		Reasons:     []string{},
@@ -87,15 +87,19 @@ func levelBy(passed func(check string) bool) int {
 	return n
 }
 
-// claims reports whether the node claims what a check could not prove.
-func claims(check string, facts node.Facts) bool {
-	switch check {
+// claims reports whether the node claims what an unknown finding could not
+// prove: what only root may read, and the read-only property of a btrfs whose
+// mount says read-only.
+func claims(f Finding, facts node.Facts) bool {
+	switch f.Check {
+	case imageReadOnly.ID:
+		return f.Code == "subvolume-unknown"
 	case imageVerified.ID:
 		v, _, missing := node.Verity.Of(facts)
-		return missing == nil && len(v.Booted) > 0
+		return f.Privileged() && missing == nil && len(v.Booted) > 0
 	case imageAnchored.ID:
 		b, _, missing := node.Boot.Of(facts)
-		return missing == nil && b.SecureBoot == "on"
+		return f.Privileged() && missing == nil && b.SecureBoot == "on"
 	}
 	return false
 }

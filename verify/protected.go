@@ -279,15 +279,26 @@ func declaredShadow(m node.Mount, p *profiles.Profile) bool {
 // a squashfs in a mount table is proof enough where there is no more.
 type imageFacts struct {
 	osImage
+	system   node.System
+	noSystem *node.Missing
 	verity   node.VerityState
 	noVerity *node.Missing
-	leaned   bool // whether the verdict rests on verity
+	leaned   []holding // the parts of verity that the verdict rests on
 }
 
+// holding is a part of the fact verity that a verdict can rest on alone.
+type holding string
+
+const (
+	devices    holding = "device" // device-mapper, loop devices, hashes on the command line
+	composefs  holding = "ostree" // what ostree says of its image
+	subvolumes holding = "subvolume"
+)
+
 // held is what holds the content of the mounted file systems, or the outcome
-// where that is not known.
-func (f *imageFacts) held() (node.VerityState, *outcome) {
-	f.leaned = true
+// where that is not known. What says which part of it the verdict rests on.
+func (f *imageFacts) held(what holding) (node.VerityState, *outcome) {
+	f.leaned = append(f.leaned, what)
 	if f.noVerity != nil {
 		m := withoutFact(f.noVerity)
 		return node.VerityState{}, &outcome{Unknown, m.Code, m.Reason}
@@ -297,40 +308,74 @@ func (f *imageFacts) held() (node.VerityState, *outcome) {
 
 // onImage makes a judge of the OS image.
 func onImage(judge func(*imageFacts, Given) Finding) Judge {
-	return onImageWith(node.OS, func(f *imageFacts, _ node.System, g Given) Finding { return judge(f, g) })
+	return imageJudge(func(f *imageFacts) Judge {
+		return On(node.Mounts, func(m []node.Mount, g Given) Finding {
+			return f.on(m, g, func() Finding { return judge(f, g) })
+		})
+	})
 }
 
 // onImageWith makes a judge of the OS image and one more fact.
 func onImageWith[A any](a node.Source[A], judge func(*imageFacts, A, Given) Finding) Judge {
-	reads := []string{node.OS.Name, node.Mounts.Name, node.Verity.Name}
-	if !slices.Contains(reads, a.Name) {
-		reads = append(reads, a.Name)
-	}
-	return Judge{reads, func(facts node.Facts, g Given) Finding {
-		verity, verityGaps, noVerity := node.Verity.Of(facts)
-		f := &imageFacts{verity: verity, noVerity: noVerity}
-		needed := On3(node.OS, node.Mounts, a, func(s node.System, mounts []node.Mount, va A, g Given) Finding {
-			if finding, elsewhere := notTheHost(s); elsewhere {
-				return finding
-			}
-			im, ok := imageOf(mounts, g.Profile)
-			if !ok {
-				return withoutRoot()
-			}
-			f.osImage = im
-			return judge(f, va, g)
+	return imageJudge(func(f *imageFacts) Judge {
+		return On2(node.Mounts, a, func(m []node.Mount, va A, g Given) Finding {
+			return f.on(m, g, func() Finding { return judge(f, va, g) })
 		})
-		finding := needed.decide(facts, g)
-		if f.leaned && noVerity == nil {
-			finding = withGaps(finding, verityGaps)
+	})
+}
+
+// onImageWith2 makes a judge of the OS image and two more facts.
+func onImageWith2[A, B any](a node.Source[A], b node.Source[B], judge func(*imageFacts, A, B, Given) Finding) Judge {
+	return imageJudge(func(f *imageFacts) Judge {
+		return On3(node.Mounts, a, b, func(m []node.Mount, va A, vb B, g Given) Finding {
+			return f.on(m, g, func() Finding { return judge(f, va, vb, g) })
+		})
+	})
+}
+
+// imageJudge adds to a judge what it may lean on beside the facts it needs. Of
+// the system it takes only what process 1 is, so that a marker path which could
+// not be looked at takes nothing from what the mounts prove.
+func imageJudge(needed func(*imageFacts) Judge) Judge {
+	reads := append([]string{node.OS.Name, node.Verity.Name}, needed(&imageFacts{}).reads...)
+	return Judge{reads, func(facts node.Facts, g Given) Finding {
+		f := &imageFacts{}
+		var gaps []node.Gap
+		f.system, _, f.noSystem = node.OS.Of(facts)
+		f.verity, gaps, f.noVerity = node.Verity.Of(facts)
+		finding := needed(f).decide(facts, g)
+		if f.noVerity == nil {
+			finding = withGaps(finding, slices.DeleteFunc(slices.Clone(gaps), func(g node.Gap) bool {
+				return !slices.Contains(f.leaned, gapIn(g))
+			}))
 		}
 		return finding
 	}}
 }
 
-// withoutRoot is the finding on a mount table that nothing is mounted on / in.
-func withoutRoot() Finding {
-	return unknown("no-root", "the mount table shows nothing that is mounted on /")
+// gapIn says in which part of the fact verity a gap is. One that names neither
+// ostree nor a subvolume counts as one in the devices, on which most rests.
+func gapIn(g node.Gap) holding {
+	switch {
+	case strings.Contains(g.What, "subvolume"):
+		return subvolumes
+	case strings.Contains(g.What, "ostree"), strings.Contains(g.What, "composefs"):
+		return composefs
+	}
+	return devices
+}
+
+// on judges the image of these mounts, where they are the host's.
+func (f *imageFacts) on(mounts []node.Mount, g Given, judge func() Finding) Finding {
+	if finding, elsewhere := notTheHost(f.system); elsewhere {
+		return finding
+	}
+	im, ok := imageOf(mounts, g.Profile)
+	if !ok {
+		return unknown("no-root", "the mount table shows nothing that is mounted on /")
+	}
+	f.osImage = im
+	return judge()
 }
 
 // notTheHost is the finding where process 1 is not the machine's: its mounts
@@ -353,17 +398,19 @@ type outcome struct {
 }
 
 // each runs a check on each part: one failure fails, one unknown leaves it
-// unknown, one part that does not offer it makes it not applicable. The first
-// of the worst gives the code and the sentence, all of them the items.
+// unknown. Where the image itself does not offer what is asked, neither does
+// what lies over it, and the check is not applicable. The first of the worst
+// gives the code and the sentence, all of them the items.
 func (f *imageFacts) each(good Finding, judge func(part) outcome) Finding {
-	order := []Verdict{Fail, Unknown, NotApplicable}
+	order := []Verdict{Fail, Unknown, NotApplicable, Pass}
 	worst, items := outcome{verdict: Pass}, []string{}
 	for _, p := range f.parts {
 		o := judge(p)
-		rank, at := slices.Index(order, o.verdict), slices.Index(order, worst.verdict)
-		switch {
-		case o.verdict == Pass:
-		case worst.verdict == Pass, rank < at:
+		if o.verdict == NotApplicable && p.role == base {
+			return notApplicable(o.code, o.why, p.String())
+		}
+		switch rank, at := slices.Index(order, o.verdict), slices.Index(order, worst.verdict); {
+		case rank < at:
 			worst, items = o, []string{p.String()}
 		case rank == at:
 			items = append(items, p.String())
@@ -377,11 +424,3 @@ func (f *imageFacts) each(good Finding, judge func(part) outcome) Finding {
 
 // offers reports whether systems of this profile have level n as shipped.
 func (g Given) offers(n int) bool { return g.Profile.Image.Level >= n }
-
-// words are the profile's words for a verdict of a check, or else those given.
-func (g Given) words(check, otherwise string) string {
-	if w := g.Profile.Words[check]; w != "" {
-		return w
-	}
-	return otherwise
-}

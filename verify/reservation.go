@@ -29,10 +29,10 @@ var reservationRefs = []Ref{
 // kubelet's settings could not be read.
 func onReservation(f func(node.KubeletState, node.ReservationState, Given) Finding) Judge {
 	return On2(node.Kubelet, node.Reservation, func(k node.KubeletState, r node.ReservationState, g Given) Finding {
-		switch {
-		case k.Found == "absent":
-			return noKubelet()
-		case len(k.Unread) > 0:
+		if f, none := withoutKubelet(k); none {
+			return f
+		}
+		if len(k.Unread) > 0 {
 			return unknown("settings-unread", "what is reserved is not known: "+k.Unread[0]+" could not be read", k.Unread...)
 		}
 		return f(k, r, g)

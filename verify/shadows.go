@@ -28,16 +28,9 @@ var noShadowedPaths = Check{
 		},
 	},
 	ImageOnly: true,
-	Judge: On2(node.OS, node.Mounts, func(s node.System, mounts []node.Mount, g Given) Finding {
-		if f, elsewhere := notTheHost(s); elsewhere {
-			return f
-		}
-		im, ok := imageOf(mounts, g.Profile)
-		if !ok {
-			return withoutRoot()
-		}
+	Judge: onImage(func(f *imageFacts, _ Given) Finding {
 		var items, overlays []string
-		for _, p := range im.undeclared {
+		for _, p := range f.undeclared {
 			items = append(items, p.String())
 			if hasUpper(p.Mount) {
 				overlays = append(overlays, p.String())
@@ -48,14 +41,14 @@ var noShadowedPaths = Check{
 			return fail("writable-overlay", fmt.Sprintf("an overlay with an upper directory lies over the image: %s", strings.Join(overlays, ", ")), items...)
 		case len(items) > 0:
 			return fail("shadowed", fmt.Sprintf("mounted over the image: %s", strings.Join(items, ", ")), items...)
-		case len(im.declared) > 0:
+		case len(f.declared) > 0:
 			var names []string
-			for _, p := range im.declared {
+			for _, p := range f.declared {
 				names = append(names, p.String())
 			}
 			return pass("declared-only", "over the image lies only what the system mounts there itself: "+strings.Join(names, ", "), names...)
 		}
-		return pass("nothing", fmt.Sprintf("nothing lies over %s", strings.Join(im.paths, ", ")))
+		return pass("nothing", fmt.Sprintf("nothing lies over %s", strings.Join(f.paths, ", ")))
 	}),
 }
 
@@ -78,17 +71,10 @@ var mountNamespacesAgree = Check{
 		},
 	},
 	ImageOnly: true,
-	Judge:     On3(node.OS, node.Mounts, node.MountNamespaces, namespacesAgree),
+	Judge:     onImageWith(node.MountNamespaces, namespacesAgree),
 }
 
-func namespacesAgree(s node.System, mounts []node.Mount, spaces []node.MountNamespace, g Given) Finding {
-	if f, elsewhere := notTheHost(s); elsewhere {
-		return f
-	}
-	im, ok := imageOf(mounts, g.Profile)
-	if !ok {
-		return withoutRoot()
-	}
+func namespacesAgree(im *imageFacts, spaces []node.MountNamespace, g Given) Finding {
 	if im.layout == ordinary {
 		return notApplicable("no-image", fmt.Sprintf("process 1 itself sees %s writable: there is no image to agree on", strings.Join(im.paths, ", ")))
 	}
@@ -162,18 +148,12 @@ var noUndeclaredWritableExec = Check{
 		},
 	},
 	ImageOnly: true,
-	Judge: On2(node.OS, node.Mounts, func(s node.System, mounts []node.Mount, g Given) Finding {
-		if f, elsewhere := notTheHost(s); elsewhere {
-			return f
-		}
-		if _, ok := visible(mounts, "/"); !ok {
-			return withoutRoot()
-		}
+	Judge: onImage(func(f *imageFacts, g Given) Finding {
 		if g.Profile.Image.Writable == nil {
-			return notApplicable("no-expectation", g.words("no-undeclared-writable-exec", "this profile does not say which places may be written"))
+			return notApplicable("no-expectation", "the profile does not say which places may be written")
 		}
 		var items, declared []string
-		for _, m := range mounts {
+		for _, m := range f.mounts {
 			switch {
 			case !m.Visible || !writableExec(m) || declaredShadow(m, g.Profile):
 			case slices.ContainsFunc(g.Profile.Image.Writable, func(p profiles.Place) bool { return matches(m.Path, p.Path) }):

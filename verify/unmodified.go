@@ -34,17 +34,10 @@ var imageUnmodified = Check{
 		},
 	},
 	ImageOnly: true,
-	Judge:     On4(node.OS, node.Mounts, node.Boot, node.ImageDeployment, unmodified),
+	Judge:     onImageWith2(node.Boot, node.ImageDeployment, unmodified),
 }
 
-func unmodified(s node.System, mounts []node.Mount, b node.BootState, d node.Deployment, g Given) Finding {
-	if f, elsewhere := notTheHost(s); elsewhere {
-		return f
-	}
-	im, ok := imageOf(mounts, g.Profile)
-	if !ok {
-		return withoutRoot()
-	}
+func unmodified(f *imageFacts, b node.BootState, d node.Deployment, g Given) Finding {
 	var codes, items []string
 	found := func(code, item string) { codes, items = append(codes, code), append(items, item) }
 	if o := d.Ostree; o != nil {
@@ -77,11 +70,11 @@ func unmodified(s node.System, mounts []node.Mount, b node.BootState, d node.Dep
 		case w.AfterDashes:
 		case w.Key == "cros_debug":
 			found("developer", "cros_debug on the command line")
-		case w.Key == "mount.usr" && !strings.HasPrefix(w.Value, "/dev/mapper/") && !im.usrInMemory():
+		case w.Key == "mount.usr" && !strings.HasPrefix(w.Value, "/dev/mapper/") && !f.usrInMemory():
 			found("developer", "mount.usr="+w.Value+" on the command line: /usr without verification")
 		}
 	}
-	if build := s.Release["BUILD_ID"]; strings.HasSuffix(build, "-dirty") {
+	if build := f.system.Release["BUILD_ID"]; strings.HasSuffix(build, "-dirty") {
 		found("developer", "BUILD_ID "+build)
 	}
 	switch {
@@ -91,15 +84,16 @@ func unmodified(s node.System, mounts []node.Mount, b node.BootState, d node.Dep
 				return fail(code, fmt.Sprintf("the image is not as its vendor built it: %s", strings.Join(items, "; ")), items...)
 			}
 		}
-	case im.layout == ordinary && d.Ostree == nil && g.Profile.Image.Level == 0:
-		return notApplicable("no-image", g.words("image-unmodified", "this system is no image: its programs are installed one by one on a writable file system"))
+	case f.noSystem != nil:
+		return withoutFact(f.noSystem) // a developer's build says so in os-release
+	case f.layout == ordinary && d.Ostree == nil && g.Profile.Image.Level == 0:
+		return notApplicable("no-image", "/ is writable and holds everything: there is no image that could be modified")
 	}
 	return pass("unmodified", "no unlocked, layered or developer state was found")
 }
 
 // usrInMemory reports whether /usr is a loop device in memory, as on Flatcar
 // booted over the network.
-func (im osImage) usrInMemory() bool {
-	f := imageFacts{osImage: im}
-	return slices.ContainsFunc(im.parts, func(p part) bool { return p.Path == "/usr" && f.inMemory(p) })
+func (f *imageFacts) usrInMemory() bool {
+	return slices.ContainsFunc(f.parts, func(p part) bool { return p.Path == "/usr" && f.inMemory(p) })
 }

@@ -62,13 +62,13 @@ func (f *imageFacts) verified(p part, g Given) outcome {
 	case p.Type == "overlay":
 		return f.unverified(p, g, fmt.Sprintf("%s is an overlay, which checks nothing", p.Path))
 	case f.inMemory(p):
-		return outcome{NotApplicable, "image-in-memory", g.words("image-verified", fmt.Sprintf("%s is an image in memory: no disk is read that could be checked", p.Path))}
+		return outcome{NotApplicable, "image-in-memory", fmt.Sprintf("%s is an image in memory: no disk is read that could be checked", p.Path)}
 	case p.Device.Kind == "unknown":
 		return outcome{Unknown, "device-unknown", fmt.Sprintf("the device under %s could not be followed through /sys/dev/block", p.Path)}
 	case p.Device.Kind != "dm" && !(p.Type == "btrfs" && p.Device.Kind == "none"):
 		return f.unverified(p, g, fmt.Sprintf("%s (%s) is on no device that the kernel checks", p.Path, p.Type))
 	}
-	v, missing := f.held()
+	v, missing := f.held(devices)
 	if missing != nil {
 		return *missing
 	}
@@ -87,7 +87,7 @@ func (f *imageFacts) verified(p part, g Given) outcome {
 // unverified is the outcome on a part without any mechanism that checks it.
 func (f *imageFacts) unverified(p part, g Given, why string) outcome {
 	if p.role == base && !g.Profile.Image.Verity {
-		return outcome{NotApplicable, "not-offered", g.words("image-verified", why)}
+		return outcome{NotApplicable, "not-offered", why}
 	}
 	return outcome{Fail, "not-verified", why}
 }
@@ -97,13 +97,13 @@ func (f *imageFacts) unverified(p part, g Given, why string) outcome {
 // say what was wanted, the mount option what the kernel does.
 func (f *imageFacts) verifiedComposefs(p part, g Given) outcome {
 	if how, _ := p.Option("verity"); how != "require" {
-		v, missing := f.held()
+		v, missing := f.held(composefs)
 		if missing == nil && v.Ostree != nil && (v.Ostree.ComposefsVerity == "true" || v.Ostree.ComposefsSigned != "") {
 			return outcome{Fail, "fs-verity-not-required", fmt.Sprintf("this deployment was prepared for fs-verity, but %s is mounted without verity=require", p.Path)}
 		}
 		return f.unverified(p, g, fmt.Sprintf("%s is a composefs without verity=require: files are read unchecked", p.Path))
 	}
-	v, missing := f.held()
+	v, missing := f.held(composefs)
 	if missing != nil {
 		return *missing
 	}
@@ -226,7 +226,7 @@ var cmdlineMatchesMapping = Check{
 	},
 	ImageOnly: true,
 	Judge: onImageWith(node.Boot, func(f *imageFacts, b node.BootState, g Given) Finding {
-		v, missing := f.held()
+		v, missing := f.held(devices)
 		if missing != nil {
 			return Finding{Verdict: missing.verdict, Code: missing.code, Reason: missing.why}
 		}
@@ -241,13 +241,13 @@ var cmdlineMatchesMapping = Check{
 func (f *imageFacts) withoutHash(g Given) Finding {
 	for _, p := range f.parts {
 		if p.role == base && f.inMemory(p) {
-			return notApplicable("image-in-memory", g.words("cmdline-matches-mapping", "the image is in memory, and the command line names no root hash"))
+			return notApplicable("image-in-memory", "the image is in memory, and the command line names no root hash")
 		}
 	}
 	if g.Profile.Image.Verity {
 		return fail("no-booted-hash", "the kernel command line names no root hash, which a released image of this system always does")
 	}
-	return notApplicable("no-hash", g.words("cmdline-matches-mapping", "the kernel command line names no root hash"))
+	return notApplicable("no-hash", "the kernel command line names no root hash")
 }
 
 func (f *imageFacts) matchesBooted(b node.BootState, v node.VerityState) Finding {

@@ -1,0 +1,244 @@
+package node
+
+import (
+	"errors"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"syscall"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/procfs"
+)
+
+// thisMachine is the running machine, for tests: no link is kept from leading
+// anywhere.
+type thisMachine struct{}
+
+func machineError(op, name string, err error) error {
+	if err == nil {
+		return nil
+	}
+	e := &Error{op, "/" + name, Failed, ""}
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ESRCH), errors.Is(err, syscall.ENODATA), errors.Is(err, syscall.ENOTDIR):
+		e.Code = Absent
+	case errors.Is(err, fs.ErrPermission):
+		e.Code = Denied
+	case errors.Is(err, syscall.EOPNOTSUPP):
+		e.Code = Unsupported
+	default:
+		var errno syscall.Errno
+		errors.As(err, &errno)
+		e.Detail = errno.Error()
+	}
+	return e
+}
+
+func (thisMachine) ReadFile(name string, _ int64, redact func([]byte) []byte) ([]byte, error) {
+	b, err := os.ReadFile("/" + name)
+	if err == nil && redact != nil {
+		b = redact(b)
+	}
+	return b, machineError("reading", name, err)
+}
+
+func (thisMachine) ReadDir(name string, _ int) ([]DirEntry, error) {
+	list, err := os.ReadDir("/" + name)
+	var out []DirEntry
+	for _, e := range list {
+		out = append(out, DirEntry{Name: e.Name()})
+	}
+	return out, machineError("listing", name, err)
+}
+
+func info(op, name string, i fs.FileInfo, err error) (FileInfo, error) {
+	if err != nil {
+		return FileInfo{}, machineError(op, name, err)
+	}
+	t := map[fs.FileMode]FileType{0: Regular, fs.ModeDir: Directory, fs.ModeSymlink: Symlink, fs.ModeSocket: Socket}[i.Mode().Type()]
+	st := i.Sys().(*syscall.Stat_t)
+	return FileInfo{Type: t, Mode: st.Mode & 0o7777, UID: st.Uid, GID: st.Gid, Ino: st.Ino}, nil
+}
+
+func (thisMachine) Lstat(name string) (FileInfo, error) {
+	i, err := os.Lstat("/" + name)
+	return info("looking at", name, i, err)
+}
+
+func (thisMachine) Stat(name string) (FileInfo, error) {
+	i, err := os.Stat("/" + name)
+	return info("looking at", name, i, err)
+}
+
+func (thisMachine) ReadLink(name string) (string, error) {
+	to, err := os.Readlink("/" + name)
+	return to, machineError("reading link", name, err)
+}
+
+func (thisMachine) Xattr(name, attr string) ([]byte, error) {
+	b := make([]byte, 1024)
+	n, err := syscall.Getxattr("/"+name, attr, b)
+	return b[:max(n, 0)], machineError("reading attribute of", name, err)
+}
+
+func (thisMachine) Avoid([]string) {}
+
+func thisHost() *Host {
+	h := &Host{FS: thisMachine{}}
+	return &Host{FS: h.FS, gathering: newGathering(h), evidence: &evidence{}}
+}
+
+// pidsOf are the processes that procfs sees that have memory of their own.
+func pidsOf(t *testing.T) []int {
+	all, err := procfs.AllProcs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []int
+	for _, p := range all {
+		if s, err := p.Stat(); err == nil && s.VSize > 0 {
+			out = append(out, p.PID)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+func TestProcessesOfThisMachine(t *testing.T) {
+	before := pidsOf(t)
+	table, err := readProcesses(thisHost())
+	if err != nil {
+		t.Fatal(err)
+	}
+	after := pidsOf(t)
+	for _, pid := range before { // what was there before and after was there meanwhile
+		if _, found := table.byPID(pid); !found && slices.Contains(after, pid) {
+			t.Errorf("process %d is missing", pid)
+		}
+	}
+	for _, p := range table.processes {
+		if !slices.Contains(before, p.pid) && !slices.Contains(after, p.pid) {
+			if _, err := os.Stat("/proc/" + strconv.Itoa(p.pid)); err == nil {
+				t.Errorf("process %d (%s) has no memory", p.pid, p.comm)
+			}
+			continue
+		}
+		peer, err := procfs.NewProc(p.pid)
+		if err != nil {
+			continue
+		}
+		s, err := peer.NewStatus()
+		if err == nil && (uint64(p.uid) != s.UIDs[1] || uint64(p.gid) != s.GIDs[1] || p.capEff != s.CapEff) {
+			t.Errorf("process %d: got uid %d gid %d capabilities %x want %d %d %x", p.pid, p.uid, p.gid, p.capEff, s.UIDs[1], s.GIDs[1], s.CapEff)
+		}
+	}
+	own, found := table.byPID(os.Getpid())
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !found || own.exe != exe {
+		t.Errorf("this test: got %q want %q", own.exe, exe)
+	}
+	for _, g := range table.gaps {
+		t.Log(g)
+	}
+}
+
+func TestListenersOfThisMachine(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Skipf("SKIPPED: no loopback: %v", err)
+	}
+	defer l.Close()
+	dir, err := os.MkdirTemp("", "") // short enough for the name of a socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	u, err := net.Listen("unix", filepath.Join(dir, "s"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer u.Close()
+	b, err := os.ReadFile("/proc/self/net/tcp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	peer, err := procfs.NewFS("/proc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs, err := peer.NetTCP()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours, err := parseTCP("tcp", b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const listen = 10 // TCP_LISTEN
+	want := map[uint64]string{}
+	for _, s := range theirs {
+		if s.St == listen {
+			want[s.Inode] = net.JoinHostPort(s.LocalAddr.String(), strconv.Itoa(int(s.LocalPort)))
+		}
+	}
+	got := map[uint64]string{}
+	for _, s := range ours {
+		got[s.inode] = net.JoinHostPort(s.address, strconv.Itoa(s.port))
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("TCP (-procfs +ours):\n%s", d)
+	}
+
+	first, err1 := os.ReadFile("/proc/1/net/tcp")
+	again, err2 := os.ReadFile("/proc/self/net/tcp")
+	if err1 != nil || err2 != nil || string(first) != string(again) {
+		t.Skip("SKIPPED: process 1 has another network namespace")
+	}
+	all, gaps, err := Listeners.Read(t.Context(), thisHost())
+	if err != nil {
+		t.Fatal(err)
+	}
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := l.Addr().(*net.TCPAddr).Port
+	if !slices.ContainsFunc(all, func(l Listener) bool {
+		return l.Network == "tcp" && l.Address == "127.0.0.1" && l.Port == port && l.Program == exe
+	}) {
+		t.Errorf("port %d of this test, %s, is not among %+v; gaps %v", port, exe, all, gaps)
+	}
+}
+
+// Two looks at a machine that does nothing meanwhile are equal, and none breaks.
+func TestSourcesOfThisMachine(t *testing.T) {
+	for _, src := range []AnySource{Processes, MountNamespaces, RuntimeSockets, Listeners, SocketHolders} {
+		f := readSafely(t.Context(), src, thisHost())
+		if f.Missing != nil && f.Missing.Code != Denied {
+			t.Errorf("%s: %+v", src.Info().Name, f.Missing)
+		}
+		t.Logf("%s: %d gaps", src.Info().Name, len(f.Gaps))
+	}
+}
+
+// BenchmarkProcessTable reads this machine's processes; "processes" says how
+// many they are.
+func BenchmarkProcessTable(b *testing.B) {
+	n := 0
+	for b.Loop() {
+		t, err := readProcesses(thisHost())
+		if err != nil {
+			b.Fatal(err)
+		}
+		n = len(t.processes)
+	}
+	b.ReportMetric(float64(n), "processes")
+}

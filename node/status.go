@@ -1,0 +1,147 @@
+package node
+
+import (
+	"bytes"
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// procStatus is what matters of /proc/<pid>/status: proc_pid_status(5).
+type procStatus struct {
+	comm     string
+	uid, gid uint32
+	groups   []uint32
+	threads  int
+	kthread  bool // "Kthread: 1", which kernels have since 6.11
+	memory   bool // it has memory of its own: kernel threads and zombies have none
+	capEff   uint64
+}
+
+// parseStatus parses /proc/<pid>/status. Fields that it does not need are not
+// looked at; those that it needs must stand there once and be well formed.
+func parseStatus(b []byte) (procStatus, error) {
+	var s procStatus
+	if len(b) > 0 && b[len(b)-1] != '\n' {
+		return s, fmt.Errorf("the status is cut: no newline at its end")
+	}
+	var seen [len(statusFields)]bool
+	for line := range bytes.Lines(b) {
+		key, value, ok := bytes.Cut(line[:len(line)-1], []byte(":"))
+		if !ok {
+			return s, fmt.Errorf("status line %.200q: no colon", line)
+		}
+		if bytes.HasPrefix(key, []byte("Vm")) {
+			s.memory = true
+			continue
+		}
+		for i, name := range statusFields {
+			if string(key) != name {
+				continue
+			}
+			if seen[i] {
+				return s, fmt.Errorf("status line %.200q: %s stands twice", line, name)
+			}
+			seen[i] = true
+			if err := s.set(name, strings.TrimPrefix(string(value), "\t")); err != nil {
+				return s, fmt.Errorf("status line %.200q: %w", line, err)
+			}
+		}
+	}
+	for i, name := range statusFields {
+		if !seen[i] && name != "Kthread" {
+			return s, fmt.Errorf("the status has no field %s", name)
+		}
+	}
+	return s, nil
+}
+
+var statusFields = [...]string{"Name", "Uid", "Gid", "Groups", "Threads", "Kthread", "CapEff"}
+
+func (s *procStatus) set(name, value string) error {
+	var err error
+	switch name {
+	case "Name":
+		// The kernel escapes newline and backslash, and nothing else.
+		s.comm = value
+		if strings.Contains(value, `\`) {
+			s.comm = strings.NewReplacer(`\n`, "\n", `\\`, `\`).Replace(value)
+		}
+	case "Uid":
+		s.uid, err = effective(value)
+	case "Gid":
+		s.gid, err = effective(value)
+	case "Groups":
+		for g := range strings.FieldsSeq(value) {
+			n, err := strconv.ParseUint(g, 10, 32)
+			if err != nil {
+				return fmt.Errorf("group %q is not a number", g)
+			}
+			s.groups = append(s.groups, uint32(n))
+		}
+	case "Threads":
+		s.threads, err = number(value)
+	case "Kthread":
+		s.kthread = value == "1"
+	case "CapEff":
+		if s.capEff, err = strconv.ParseUint(value, 16, 64); err != nil {
+			return fmt.Errorf("capabilities %q are no hexadecimal number", value)
+		}
+	}
+	return err
+}
+
+// effective is the second of real, effective, saved and file system id.
+func effective(value string) (uint32, error) {
+	f := strings.Split(value, "\t")
+	if len(f) != 4 {
+		return 0, fmt.Errorf("%d ids, want 4", len(f))
+	}
+	n, err := strconv.ParseUint(f[1], 10, 32)
+	if err != nil {
+		return 0, fmt.Errorf("id %q is not a number", f[1])
+	}
+	return uint32(n), nil
+}
+
+// idRange is a line of /proc/<pid>/uid_map: user_namespaces(7).
+type idRange struct{ inside, outside, count uint64 }
+
+func parseIDMap(b []byte) ([]idRange, error) {
+	var out []idRange
+	for line := range strings.Lines(string(b)) {
+		f := strings.Fields(line)
+		if len(f) != 3 {
+			return nil, fmt.Errorf("id map line %.100q: %d fields, want 3", line, len(f))
+		}
+		var n [3]uint64
+		for i := range f {
+			var err error
+			if n[i], err = strconv.ParseUint(f[i], 10, 32); err != nil {
+				return nil, fmt.Errorf("id map line %.100q: %q is not a number", line, f[i])
+			}
+		}
+		out = append(out, idRange{n[0], n[1], n[2]})
+	}
+	return out, nil
+}
+
+// mapped reports whether the id of the reader's namespace exists in the map.
+func mapped(ranges []idRange, id uint32) bool {
+	for _, r := range ranges {
+		if uint64(id) >= r.outside && uint64(id) < r.outside+r.count {
+			return true
+		}
+	}
+	return false
+}
+
+// quoteName makes a name of the file system fit for JSON, which has no bytes:
+// one that is not UTF-8 is quoted as in Go. No absolute path begins with a quote.
+func quoteName(s string) string {
+	if utf8.ValidString(s) {
+		return s
+	}
+	return strconv.Quote(s)
+}
