@@ -123,29 +123,36 @@ func keepValue(flag, value string) string {
 			return redacted
 		}
 		return name + "=" + keepValue(name, v)
+	case flag == "manifest-url-header" || flag == "static-pod-url-header":
+		// "Authorization:Bearer …": the name of the first header is kept. Where
+		// the next begins cannot be told from a comma in a secret.
+		if name, _, valued := strings.Cut(value, ":"); valued {
+			return name + ":" + redacted
+		}
 	case kubeletSafeFlags[flag] || embedderSafeFlags[flag]:
 		return value
 	}
 	return redacted
 }
 
-// embedderSafeFlags are the flags of k3s, RKE2 and k0s whose values say where
-// configuration is and are no secret.
+// embedderSafeFlags are the flags of k3s, RKE2, k0s and MicroK8s whose values say
+// where configuration is and are no secret.
 var embedderSafeFlags = setOf(
-	"config", "data-dir", "debug", "disable-agent", "kubelet-path", "protect-kernel-defaults", "profile", "selinux", "snapshotter",
+	"config", "c", "data-dir", "d", "kubelet-args-file", "debug", "disable-agent", "kubelet-path", "protect-kernel-defaults", "profile", "selinux", "snapshotter",
 	"container-runtime-endpoint", "docker", "rootless", "write-kubeconfig-mode", "kubelet-root-dir", "kubelet-extra-args-file", "enable-worker", "single", "start-kubelet",
 )
 
 // kubeletSafeFlags are the flags of the kubelet whose values are no secret and
 // name no node: paths, switches, numbers, lists of words, and the address that
-// it serves on. Flags that carry URLs, headers or labels are not among them.
+// it serves on. Flags that carry URLs, labels or the cloud's name of the node are
+// not among them.
 // Source: cmd/kubelet/app/options of Kubernetes 1.13 to 1.37.
 var kubeletSafeFlags = setOf(
-	"address", "allow-privileged", "allowed-unsafe-sysctls", "alsologtostderr", "anonymous-auth", "application-metrics-count-limit",
+	"add-dir-header", "address", "allow-privileged", "allowed-unsafe-sysctls", "alsologtostderr", "anonymous-auth", "application-metrics-count-limit",
 	"authentication-token-webhook", "authentication-token-webhook-cache-ttl", "authorization-mode", "authorization-webhook-cache-authorized-ttl", "authorization-webhook-cache-unauthorized-ttl",
 	"boot-id-file", "bootstrap-kubeconfig", "cadvisor-port", "cert-dir", "cgroup-driver", "cgroup-root", "cgroups-per-qos", "chaos-chance", "client-ca-file", "cloud-config", "cloud-provider",
 	"cluster-dns", "cluster-domain", "cni-bin-dir", "cni-cache-dir", "cni-conf-dir", "config", "config-dir", "container-hints", "container-log-max-files", "container-log-max-size",
-	"container-runtime", "container-runtime-endpoint", "containerd", "containerd-namespace", "contention-profiling", "cpu-cfs-quota", "cpu-cfs-quota-period", "cpu-manager-policy", "cpu-manager-policy-options", "cpu-manager-reconcile-period",
+	"container-runtime", "container-runtime-endpoint", "containerd", "containerd-namespace", "containerized", "contention-profiling", "cpu-cfs-quota", "cpu-cfs-quota-period", "cpu-manager-policy", "cpu-manager-policy-options", "cpu-manager-reconcile-period",
 	"docker-endpoint", "docker-only", "docker-root", "docker-tls", "docker-tls-ca", "docker-tls-cert", "docker-tls-key", "dynamic-config-dir",
 	"enable-cadvisor-json-endpoints", "enable-controller-attach-detach", "enable-debugging-handlers", "enable-load-reader", "enable-server", "enforce-node-allocatable",
 	"event-burst", "event-qps", "event-storage-age-limit", "event-storage-event-limit", "eviction-hard", "eviction-max-pod-grace-period", "eviction-minimum-reclaim", "eviction-pressure-transition-period", "eviction-soft", "eviction-soft-grace-period",
@@ -154,11 +161,11 @@ var kubeletSafeFlags = setOf(
 	"healthz-bind-address", "healthz-port", "help", "host-ipc-sources", "host-network-sources", "host-pid-sources", "hostname-override", "housekeeping-interval", "http-check-frequency",
 	"image-credential-provider-bin-dir", "image-credential-provider-config", "image-gc-high-threshold", "image-gc-low-threshold", "image-pull-progress-deadline", "image-service-endpoint",
 	"iptables-drop-bit", "iptables-masquerade-bit", "keep-terminated-pod-volumes", "kernel-memcg-notification", "kube-api-burst", "kube-api-content-type", "kube-api-qps", "kube-reserved", "kube-reserved-cgroup", "kubeconfig", "kubelet-cgroups",
-	"local-storage-capacity-isolation", "lock-file", "log-backtrace-at", "log-cadvisor-usage", "log-dir", "log-file", "log-file-max-size", "log-flush-frequency", "log-json-info-buffer-size", "log-json-split-stream", "logging-format", "logtostderr",
+	"local-storage-capacity-isolation", "lock-file", "log-backtrace-at", "log-cadvisor-usage", "log-dir", "log-file", "log-file-max-size", "log-flush-frequency", "log-json-info-buffer-size", "log-json-split-stream", "log-text-info-buffer-size", "log-text-split-stream", "logging-format", "logtostderr",
 	"machine-id-file", "make-iptables-util-chains", "master-service-namespace", "max-open-files", "max-pods", "maximum-dead-containers", "maximum-dead-containers-per-container",
 	"memory-manager-policy", "memory-swap-behavior", "minimum-container-ttl-duration", "minimum-image-ttl-duration", "network-plugin", "network-plugin-mtu", "node-ip", "node-status-max-images", "node-status-update-frequency", "non-masquerade-cidr",
 	"one-output", "oom-score-adj", "pod-cidr", "pod-infra-container-image", "pod-manifest-path", "pod-max-pids", "pods-per-core", "port", "protect-kernel-defaults", "qos-reserved", "read-only-port", "really-crash-for-testing",
-	"redirect-container-streaming", "register-node", "register-schedulable", "registry-burst", "registry-qps", "reserved-cpus", "reserved-memory", "resolv-conf", "root-dir", "rotate-certificates", "rotate-server-certificates",
+	"redirect-container-streaming", "register-node", "register-schedulable", "register-with-taints", "registry-burst", "registry-qps", "reserved-cpus", "require-kubeconfig", "reserved-memory", "resolv-conf", "root-dir", "rotate-certificates", "rotate-server-certificates",
 	"runonce", "runtime-cgroups", "runtime-request-timeout", "seccomp-default", "seccomp-profile-root", "serialize-image-pulls", "skip-headers", "skip-log-headers", "stderrthreshold", "storage-driver-buffer-duration", "storage-driver-db", "storage-driver-secure", "storage-driver-table",
 	"streaming-connection-idle-timeout", "sync-frequency", "system-cgroups", "system-reserved", "system-reserved-cgroup", "tls-cert-file", "tls-cipher-suites", "tls-min-version", "tls-private-key-file",
 	"topology-manager-policy", "topology-manager-policy-options", "topology-manager-scope", "v", "version", "vmodule", "volume-plugin-dir", "volume-stats-agg-period", "windows-service", "windows-priorityclass",

@@ -92,13 +92,14 @@ func TestKubeletArgs(t *testing.T) {
 		{
 			"a header with a secret", "/usr/bin/kubelet",
 			[]string{"kubelet", "--static-pod-url-header=Authorization: Bearer s3cret", "--manifest-url", "https://u:s3cret@h/"},
-			[]string{"kubelet", "--static-pod-url-header=" + redacted, "--manifest-url", redacted},
+			[]string{"kubelet", "--static-pod-url-header=Authorization:" + redacted, "--manifest-url", redacted},
 		},
 		{
 			"k3s", "/var/lib/rancher/k3s/data/x/bin/k3s",
 			[]string{"/usr/local/bin/k3s", "agent", "--server", "https://h:6443", "--token", "s3cret", "--kubelet-arg=max-pods=200", "--kubelet-arg", "manifest-url=https://u:s3cret@h/", "--kubelet-arg=node-labels=s3cret"},
 			[]string{"/usr/local/bin/k3s", "agent", "--server", redacted, "--token", redacted, "--kubelet-arg=max-pods=200", "--kubelet-arg", "manifest-url=" + redacted, "--kubelet-arg=node-labels=" + redacted},
 		},
+		{"microk8s", "/snap/microk8s/1/kubelite", []string{"/snap/microk8s/1/kubelite", "--kubelet-args-file=/var/snap/microk8s/1/args/kubelet"}, []string{"/snap/microk8s/1/kubelite", "--kubelet-args-file=/var/snap/microk8s/1/args/kubelet"}},
 		{"k3s makes itself a title", "/var/lib/rancher/k3s/data/x/bin/k3s", []string{"/usr/local/bin/k3s server", "", "", ""}, []string{"/usr/local/bin/k3s", "server"}},
 		{"openshift's wrapper", "/usr/local/bin/kubenswrapper", []string{"/usr/local/bin/kubenswrapper", "/usr/bin/kubelet", "--config=/etc/kubernetes/kubelet.conf"}, []string{"/usr/local/bin/kubenswrapper", "/usr/bin/kubelet", "--config=/etc/kubernetes/kubelet.conf"}},
 		{"hyperkube", "/hyperkube", []string{"/hyperkube", "kubelet", "s3cret"}, []string{"/hyperkube", "kubelet", redacted}},

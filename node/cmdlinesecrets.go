@@ -6,9 +6,6 @@ import (
 	"strings"
 )
 
-// redacted stands where a secret stood.
-const redacted = "<redacted>"
-
 // redactCmdline takes secrets out of a kernel command line. Everything else
 // stays byte for byte, and what is redacted already stays as it is.
 func redactCmdline(b []byte) []byte {

@@ -111,7 +111,7 @@ func readKubelet(h *Host) (*kubeletReading, error) {
 		return nil, err
 	}
 	r := &kubeletReading{settings: newKubeletSettings(), read: map[string][]byte{}}
-	p, found := findKubelet(table)
+	p, found := findKubelet(h, table)
 	r.state.Found = found.how
 	switch found.how {
 	case "absent":

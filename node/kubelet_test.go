@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
-	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -77,13 +76,13 @@ func TestKubeletFound(t *testing.T) {
 			{pid: 25408, comm: "kubelet", exe: "/usr/local/bin/kubelet", container: "kubelet", cgroup: "/podruntime/kubelet", args: []string{"/usr/local/bin/kubelet"}},
 		}, nil, "process /usr/local/bin/kubelet ", nil},
 		{"a kubelet of another cluster in a container (kind)", []process{
-			{pid: 1, comm: "systemd", exe: "/usr/lib/systemd/systemd", netns: "net:[1]"},
-			{pid: 77, comm: "kubelet", exe: "/usr/bin/kubelet", container: "abc", netns: "net:[2]", args: []string{"/usr/bin/kubelet"}},
-		}, nil, "absent  ", nil},
+			{pid: 1, comm: "systemd", exe: "/usr/lib/systemd/systemd"},
+			{pid: 77, dir: "proc/77", comm: "kubelet", exe: "/usr/bin/kubelet", container: "abc", args: []string{"/usr/bin/kubelet"}},
+		}, map[string]string{"proc/1/ns/net": "-> net:[1]", "proc/77/ns/net": "-> net:[2]"}, "absent  ", nil},
 		{"RKE1: in a container on the host's network", []process{
-			{pid: 1, comm: "systemd", exe: "/usr/lib/systemd/systemd", netns: "net:[1]"},
-			{pid: 77, comm: "kubelet", exe: "/opt/rke-tools/kubelet", container: "abc", netns: "net:[1]", args: []string{"kubelet"}},
-		}, nil, "process /opt/rke-tools/kubelet ", nil},
+			{pid: 1, comm: "systemd", exe: "/usr/lib/systemd/systemd"},
+			{pid: 77, dir: "proc/77", comm: "kubelet", exe: "/opt/rke-tools/kubelet", container: "abc", args: []string{"kubelet"}},
+		}, map[string]string{"proc/1/ns/net": "-> net:[1]", "proc/77/ns/net": "-> net:[1]"}, "process /opt/rke-tools/kubelet ", nil},
 		{"hyperkube", []process{{pid: 5, comm: "hyperkube", exe: "/usr/bin/hyperkube", args: []string{"/usr/bin/hyperkube", "kubelet", "--v=2"}}}, nil,
 			"process /usr/bin/hyperkube ", nil},
 		{"hyperkube as API server", []process{{pid: 5, comm: "hyperkube", exe: "/usr/bin/hyperkube", args: []string{"/usr/bin/hyperkube", "apiserver"}}}, nil, "absent  ", nil},
@@ -322,16 +321,6 @@ func TestKubeletKeys(t *testing.T) {
 			t.Errorf("flag --%s stands for %q, which is no setting", f.name, f.key)
 		}
 	}
-}
-
-// corpus reads a sample that others published; a missing folder skips the test loudly.
-func corpus(t *testing.T, name string) []byte {
-	t.Helper()
-	b, err := os.ReadFile(filepath.Join("../../shared/corpus", name))
-	if err != nil {
-		t.Skipf("THE CORPUS IS NOT THERE: %v", err)
-	}
-	return b
 }
 
 func TestKubeletCorpusConfigurations(t *testing.T) {

@@ -17,24 +17,18 @@ type foundKubelet struct {
 // findKubelet looks for the node's kubelet: a process called kubelet outside
 // containers, else one in a container that shares the host's network (Talos runs
 // it so, and RKE1), else a program that has one inside.
-func findKubelet(t *processTable) (process, foundKubelet) {
-	hostNet := ""
-	for _, p := range t.processes {
-		if p.pid == 1 {
-			hostNet = p.netns
-		}
-	}
+func findKubelet(h *Host, t *processTable) (process, foundKubelet) {
 	var named, called, inside []process
 	for _, p := range t.processes {
 		ours := p.container == "" || strings.HasPrefix(p.cgroup, "/podruntime/kubelet")
-		if !ours && (hostNet == "" || p.netns != hostNet) || isQuestion(p.args) {
+		if isQuestion(p.args) {
 			continue
 		}
 		switch {
 		case isKubeletExe(p):
 			if ours {
 				named = append(named, p)
-			} else {
+			} else if sharesHostNetwork(h, p) {
 				inside = append(inside, p)
 			}
 		case p.comm == "kubelet" && ours:
@@ -59,6 +53,17 @@ func findKubelet(t *processTable) (process, foundKubelet) {
 		}
 	}
 	return process{}, foundKubelet{how: "absent"}
+}
+
+// sharesHostNetwork reports whether a process is seen to be in the network
+// namespace of process 1.
+func sharesHostNetwork(h *Host, p process) bool {
+	host, err := h.ReadLink("proc/1/ns/net")
+	if err != nil {
+		return false
+	}
+	own, err := h.ReadLink(p.dir + "/ns/net")
+	return err == nil && own == host
 }
 
 // isKubeletExe reports whether a process runs a kubelet: the program itself, one

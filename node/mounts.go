@@ -70,24 +70,31 @@ var Mounts = Source[[]Mount]{
 		passing := t.passing()
 		anon := t.anonymous(passing)
 		out := make([]Mount, 0, len(t.mounts))
-		for i, m := range t.mounts {
+		for i := range t.mounts {
 			if passing[i] {
 				continue
 			}
-			v := Mount{
-				Path: m.path, Layer: t.layer(i), Visible: t.lookup(m.path) == i, Root: stableRoot(m.root), Type: m.fstype,
-				Source: withoutUUID(m.source), Device: t.device(h, m), Options: m.options, Super: stableOptions(m.super),
-			}
-			if v.Device.Kind == "none" {
-				v.Anon = anon[m.dev]
-			}
-			out = append(out, v)
+			out = append(out, t.view(h, i, anon))
 		}
 		// Units mount in parallel, so that the order of lines differs between equal
 		// nodes, as device numbers do.
 		slices.SortFunc(out, func(a, b Mount) int { return cmp.Or(strings.Compare(a.Path, b.Path), a.Layer-b.Layer) })
 		return out, nil, nil
 	},
+}
+
+// view is mount i as facts show it; anon has the names of the file systems that
+// have no block device.
+func (t *mountTable) view(h *Host, i int, anon map[string]string) Mount {
+	m := t.mounts[i]
+	v := Mount{
+		Path: m.path, Layer: t.layer(i), Visible: t.lookup(m.path) == i, Root: stableRoot(m.root), Type: m.fstype,
+		Source: withoutUUID(m.source), Device: t.device(h, m), Options: m.options, Super: stableOptions(m.super),
+	}
+	if v.Device.Kind == "none" {
+		v.Anon = anon[m.dev]
+	}
+	return v
 }
 
 // Passing counts the mounts that [Mounts] leaves out.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"path"
 	"regexp"
-	"strconv"
 	"strings"
 	"sync"
 )
@@ -33,15 +32,11 @@ type mountNamespace struct {
 }
 
 func newMountNamespaces(h *Host) *mountNamespaces {
-	n := &mountNamespaces{byName: map[string]*mountNamespace{}, anon: map[string]string{}}
+	n := &mountNamespaces{byName: map[string]*mountNamespace{}}
 	if n.host, n.hostErr = h.gathering.mounts(); n.hostErr != nil {
 		return n
 	}
-	for _, m := range n.host.mounts { // as Mounts names them
-		if !m.passing() && n.host.device(h, m).Kind == "none" && n.anon[m.dev] == "" {
-			n.anon[m.dev] = "fs" + strconv.Itoa(len(n.anon))
-		}
-	}
+	n.anon = n.host.anonymous(n.host.passing())
 	return n
 }
 
@@ -230,14 +225,7 @@ var (
 // containers, differ between equal nodes. A file system that the host's table
 // has not, and that has no block device, has no name in Anon.
 func (n *mountNamespaces) view(h *Host, t *mountTable, i int) Mount {
-	m := t.mounts[i]
-	v := Mount{
-		Path: m.path, Layer: t.layer(i), Visible: t.lookup(m.path) == i, Root: m.root, Type: m.fstype,
-		Source: withoutUUID(m.source), Device: t.device(h, m), Options: m.options, Super: stableOptions(m.super),
-	}
-	if v.Device.Kind == "none" {
-		v.Anon = n.anon[m.dev]
-	}
+	v := t.view(h, i, n.anon)
 	if t != n.host {
 		v.Root = stableName(v.Root)
 		for j, o := range v.Super {

@@ -14,7 +14,8 @@ import (
 type Program struct {
 	// Path is the executable as the kernel names it in the process's own mount
 	// namespace (proc_pid_exe(5)), without " (deleted)". A path that is not UTF-8
-	// is quoted as in Go.
+	// is quoted as in Go. An executable on a mount that was detached (umount -l)
+	// is named as from that mount's root; the kernel's text does not tell.
 	Path string `json:"path"`
 	// Script is the script that an interpreter runs, absolute where it could be
 	// resolved; "" where the program is no interpreter or runs no script file.

@@ -157,7 +157,7 @@ func readVerity(_ context.Context, h *Host) (VerityState, []Gap, error) {
 	v.Ostree, err = readOstreeBooted(h)
 	gap("/run/ostree-booted", err)
 
-	for _, p := range imagePaths {
+	for _, p := range subvolumePaths {
 		at := mounts.lookup(p)
 		if at < 0 || mounts.mounts[at].path != p || mounts.mounts[at].fstype != "btrfs" {
 			continue
@@ -174,8 +174,8 @@ func readVerity(_ context.Context, h *Host) (VerityState, []Gap, error) {
 	return v, gaps, nil
 }
 
-// imagePaths are where file systems of an OS image are mounted.
-var imagePaths = []string{"/", "/boot", "/etc", "/sysroot", "/usr"}
+// subvolumePaths are where subvolumes of an OS image are mounted.
+var subvolumePaths = []string{"/", "/boot", "/etc", "/sysroot", "/usr"}
 
 // relative is the name that Host has for an absolute path.
 func relative(p string) string {

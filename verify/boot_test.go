@@ -9,7 +9,7 @@ import (
 )
 
 func booted(b node.BootState, gaps ...node.Gap) node.Facts {
-	return holding(nil, node.Boot, b, gaps...)
+	return withFact(nil, node.Boot, b, gaps...)
 }
 
 func expecting(b profiles.Boot) profiles.Profile { return profiles.Profile{Boot: b} }
@@ -123,7 +123,7 @@ func words(line string) []node.Word {
 	return out
 }
 
-func cmdline(line string, gaps ...node.Gap) node.Facts {
+func bootedWith(line string, gaps ...node.Gap) node.Facts {
 	return booted(node.BootState{Cmdline: words(line)}, gaps...)
 }
 
@@ -142,29 +142,29 @@ func TestCmdlineSafe(t *testing.T) {
 	secret := booted(node.BootState{Cmdline: []node.Word{{Key: "selinux", Value: "<redacted>", Valued: true, Redacted: true}}})
 	secretKey := booted(node.BootState{Cmdline: []node.Word{{Key: "flatcar.autologin", Value: "<redacted>", Valued: true, Redacted: true}}})
 	testJudge(t, cmdlineSafe, []judgedRow{
-		{name: "Flatcar as shipped", profile: p, facts: cmdline(flatcar), want: "pass safe"},
-		{name: "selinux=0 at its end", profile: p, facts: cmdline(flatcar + " selinux=0"), want: "fail forbidden-word", items: []string{"selinux=0"}},
-		{name: "selinux=1 is another value", profile: p, facts: cmdline(flatcar + " selinux=1"), want: "pass safe"},
-		{name: "a longer key is another key", profile: p, facts: cmdline(flatcar + " xselinux=0 selinux.x=0"), want: "pass safe"},
-		{name: "a key with any value", profile: p, facts: cmdline(flatcar + " flatcar.autologin=tty1"), want: "fail forbidden-word", items: []string{"flatcar.autologin=tty1"}},
-		{name: "a key without value", profile: p, facts: cmdline(flatcar + " flatcar.autologin"), want: "fail forbidden-word", items: []string{"flatcar.autologin"}},
-		{name: "dashes for underscores", profile: p, facts: cmdline("module.sig-enforce=0 systemd.debug-shell"), want: "fail forbidden-word", items: []string{"module.sig-enforce=0", "systemd.debug-shell"}},
-		{name: "a shell as process 1", profile: p, facts: cmdline("root=/dev/sda1 init=/bin/bash"), want: "fail forbidden-word", items: []string{"init=/bin/bash"}},
+		{name: "Flatcar as shipped", profile: p, facts: bootedWith(flatcar), want: "pass safe"},
+		{name: "selinux=0 at its end", profile: p, facts: bootedWith(flatcar + " selinux=0"), want: "fail forbidden-word", items: []string{"selinux=0"}},
+		{name: "selinux=1 is another value", profile: p, facts: bootedWith(flatcar + " selinux=1"), want: "pass safe"},
+		{name: "a longer key is another key", profile: p, facts: bootedWith(flatcar + " xselinux=0 selinux.x=0"), want: "pass safe"},
+		{name: "a key with any value", profile: p, facts: bootedWith(flatcar + " flatcar.autologin=tty1"), want: "fail forbidden-word", items: []string{"flatcar.autologin=tty1"}},
+		{name: "a key without value", profile: p, facts: bootedWith(flatcar + " flatcar.autologin"), want: "fail forbidden-word", items: []string{"flatcar.autologin"}},
+		{name: "dashes for underscores", profile: p, facts: bootedWith("module.sig-enforce=0 systemd.debug-shell"), want: "fail forbidden-word", items: []string{"module.sig-enforce=0", "systemd.debug-shell"}},
+		{name: "a shell as process 1", profile: p, facts: bootedWith("root=/dev/sda1 init=/bin/bash"), want: "fail forbidden-word", items: []string{"init=/bin/bash"}},
 		// corpus cos/cmdline-113-intel-tdx
-		{name: "COS names its init", profile: p, facts: cmdline("init=/usr/lib/systemd/systemd rootwait ro module.sig_enforce=1"), want: "pass safe"},
+		{name: "COS names its init", profile: p, facts: bootedWith("init=/usr/lib/systemd/systemd rootwait ro module.sig_enforce=1"), want: "pass safe"},
 		// corpus talos/schematic-weakened-args-taint-1.8.2
-		{name: "Talos weakened", profile: p, facts: cmdline("talos.platform=metal mitigations=off iommu=off"), want: "fail forbidden-word", items: []string{"mitigations=off"}},
-		{name: "one word twice is one item", profile: p, facts: cmdline("selinux=0 selinux=0"), want: "fail forbidden-word", items: []string{"selinux=0"}},
-		{name: "selinux=0 behind the dashes is process 1's", profile: p, facts: cmdline("ro -- selinux=0"), want: "pass safe"},
-		{name: "a debug shell behind the dashes is systemd's", profile: p, facts: cmdline("ro -- systemd.debug_shell=1"), want: "fail forbidden-word", items: []string{"systemd.debug_shell=1"}},
-		{name: "a run level behind the dashes", profile: p, facts: cmdline("ro -- single"), want: "fail forbidden-word", items: []string{"single"}},
-		{name: "nothing forbidden", facts: cmdline("selinux=0"), want: "not-applicable nothing-expected"},
-		{name: "no command line", profile: p, facts: cmdline(""), want: "unknown unread"},
+		{name: "Talos weakened", profile: p, facts: bootedWith("talos.platform=metal mitigations=off iommu=off"), want: "fail forbidden-word", items: []string{"mitigations=off"}},
+		{name: "one word twice is one item", profile: p, facts: bootedWith("selinux=0 selinux=0"), want: "fail forbidden-word", items: []string{"selinux=0"}},
+		{name: "selinux=0 behind the dashes is process 1's", profile: p, facts: bootedWith("ro -- selinux=0"), want: "pass safe"},
+		{name: "a debug shell behind the dashes is systemd's", profile: p, facts: bootedWith("ro -- systemd.debug_shell=1"), want: "fail forbidden-word", items: []string{"systemd.debug_shell=1"}},
+		{name: "a run level behind the dashes", profile: p, facts: bootedWith("ro -- single"), want: "fail forbidden-word", items: []string{"single"}},
+		{name: "nothing forbidden", facts: bootedWith("selinux=0"), want: "not-applicable nothing-expected"},
+		{name: "no command line", profile: p, facts: bootedWith(""), want: "unknown unread"},
 		{name: "a secret value is not compared", profile: p, facts: secret, want: "unknown redacted", items: []string{"selinux"}},
 		{name: "a secret value under a forbidden key", profile: p, facts: secretKey, want: "fail forbidden-word", items: []string{"flatcar.autologin=<redacted>"}},
 		{name: "fact missing", profile: p, facts: noBoot, want: "unknown fact-denied"},
-		{name: "gap", profile: p, facts: cmdline(flatcar, malformedGap), want: "unknown gap-malformed"},
-		{name: "forbidden over a gap", profile: p, facts: cmdline("selinux=0", malformedGap), want: "fail forbidden-word"},
+		{name: "gap", profile: p, facts: bootedWith(flatcar, malformedGap), want: "unknown gap-malformed"},
+		{name: "forbidden over a gap", profile: p, facts: bootedWith("selinux=0", malformedGap), want: "fail forbidden-word"},
 	})
 }
 
@@ -173,18 +173,18 @@ func TestCmdlineComplete(t *testing.T) {
 	const talos = "talos.platform=metal init_on_alloc=1 slab_nomerge= pti=on consoleblank=0"
 	secret := booted(node.BootState{Cmdline: append(words("slab_nomerge talos.platform=metal"), node.Word{Key: "pti", Value: "<redacted>", Valued: true, Redacted: true})})
 	testJudge(t, cmdlineComplete, []judgedRow{
-		{name: "Talos as shipped", profile: p, facts: cmdline(talos), want: "pass complete"},
-		{name: "dashes for underscores", profile: p, facts: cmdline("talos.platform=metal slab-nomerge pti=on"), want: "pass complete"},
-		{name: "a word is missing", profile: p, facts: cmdline("talos.platform=metal pti=on"), want: "fail missing-word", items: []string{"slab_nomerge is missing"}},
-		{name: "another value", profile: p, facts: cmdline("talos.platform=metal slab_nomerge pti=auto"), want: "fail missing-word", items: []string{"pti=on is replaced by pti=auto"}},
-		{name: "the last value holds", profile: p, facts: cmdline(talos + " pti=off"), want: "fail missing-word", items: []string{"pti=on is replaced by pti=off"}},
-		{name: "a value that was put right again", profile: p, facts: cmdline("pti=off " + talos), want: "pass complete"},
-		{name: "behind the dashes the kernel does not look", profile: p, facts: cmdline("talos.platform=metal slab_nomerge -- pti=on"), want: "fail missing-word", items: []string{"pti=on is missing"}},
-		{name: "user space looks behind the dashes", profile: p, facts: cmdline("slab_nomerge pti=on -- talos.platform=metal"), want: "pass complete"},
-		{name: "nothing required", facts: cmdline("quiet"), want: "not-applicable nothing-expected"},
-		{name: "no command line", profile: p, facts: cmdline(""), want: "unknown unread"},
+		{name: "Talos as shipped", profile: p, facts: bootedWith(talos), want: "pass complete"},
+		{name: "dashes for underscores", profile: p, facts: bootedWith("talos.platform=metal slab-nomerge pti=on"), want: "pass complete"},
+		{name: "a word is missing", profile: p, facts: bootedWith("talos.platform=metal pti=on"), want: "fail missing-word", items: []string{"slab_nomerge is missing"}},
+		{name: "another value", profile: p, facts: bootedWith("talos.platform=metal slab_nomerge pti=auto"), want: "fail missing-word", items: []string{"pti=on is replaced by pti=auto"}},
+		{name: "the last value holds", profile: p, facts: bootedWith(talos + " pti=off"), want: "fail missing-word", items: []string{"pti=on is replaced by pti=off"}},
+		{name: "a value that was put right again", profile: p, facts: bootedWith("pti=off " + talos), want: "pass complete"},
+		{name: "behind the dashes the kernel does not look", profile: p, facts: bootedWith("talos.platform=metal slab_nomerge -- pti=on"), want: "fail missing-word", items: []string{"pti=on is missing"}},
+		{name: "user space looks behind the dashes", profile: p, facts: bootedWith("slab_nomerge pti=on -- talos.platform=metal"), want: "pass complete"},
+		{name: "nothing required", facts: bootedWith("quiet"), want: "not-applicable nothing-expected"},
+		{name: "no command line", profile: p, facts: bootedWith(""), want: "unknown unread"},
 		{name: "a secret value is not compared", profile: p, facts: secret, want: "unknown redacted"},
 		{name: "fact missing", profile: p, facts: noBoot, want: "unknown fact-denied"},
-		{name: "gap", profile: p, facts: cmdline(talos, deniedGap), want: "unknown gap-denied"},
+		{name: "gap", profile: p, facts: bootedWith(talos, deniedGap), want: "unknown gap-denied"},
 	})
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/seaworthy/seaworthy/profiles"
 )
 
-// holding is facts with one more, as its source would have read it.
-func holding[T any](facts node.Facts, source node.Source[T], value T, gaps ...node.Gap) node.Facts {
+// withFact is facts with one more, as its source would have read it.
+func withFact[T any](facts node.Facts, source node.Source[T], value T, gaps ...node.Gap) node.Facts {
 	out := maps.Clone(facts)
 	if out == nil {
 		out = node.Facts{}
@@ -97,10 +97,10 @@ func judgesOf(f func() Finding) map[string]Judge {
 }
 
 func complete() node.Facts {
-	f := holding(nil, srcA, node.Identification{Name: "node-7"})
-	f = holding(f, srcB, node.Passing{Mounts: 3})
-	f = holding(f, srcC, node.KernelState{Release: "6.6.95-flatcar"})
-	return holding(f, srcD, node.SysctlValues{})
+	f := withFact(nil, srcA, node.Identification{Name: "node-7"})
+	f = withFact(f, srcB, node.Passing{Mounts: 3})
+	f = withFact(f, srcC, node.KernelState{Release: "6.6.95-flatcar"})
+	return withFact(f, srcD, node.SysctlValues{})
 }
 
 func TestJudgesDeclareWhatTheyRead(t *testing.T) {
@@ -156,7 +156,7 @@ func TestMoreRightsAreNotPromisedWhereAnotherFactIsBroken(t *testing.T) {
 		t.Errorf("got %s, privileged %t; want fact-malformed, false", f.Code, f.Privileged())
 	}
 	delete(facts, srcB.Name)
-	facts = holding(facts, srcB, node.Passing{})
+	facts = withFact(facts, srcB, node.Passing{})
 	f = judgesOf(func() Finding { return pass("yes", "yes") })["On2"].decide(facts, Given{})
 	if f.Code != "fact-denied" || !f.Privileged() {
 		t.Errorf("got %s, privileged %t; want fact-denied, true", f.Code, f.Privileged())

@@ -12,7 +12,7 @@ import (
 )
 
 func running(release string, gaps ...node.Gap) node.Facts {
-	return holding(nil, node.Kernel, node.KernelState{Release: release, Taints: []node.Taint{}}, gaps...)
+	return withFact(nil, node.Kernel, node.KernelState{Release: release, Taints: []node.Taint{}}, gaps...)
 }
 
 func TestKernelBranchKnown(t *testing.T) {
@@ -91,7 +91,7 @@ func TestSysctls(t *testing.T) {
 	}
 	p := profiles.Profile{Sysctls: strict}
 	tuned := func(values map[string]string, absent ...string) node.Facts {
-		return holding(running("6.6.95-flatcar"), node.Sysctls, node.SysctlValues{Values: values, Absent: absent})
+		return withFact(running("6.6.95-flatcar"), node.Sysctls, node.SysctlValues{Values: values, Absent: absent})
 	}
 	good := map[string]string{
 		"kernel.kptr_restrict": "2", "kernel.unprivileged_bpf_disabled": "2", "fs.suid_dumpable": "0", "kernel.perf_event_paranoid": "3", "net.ipv4.ip_forward": "1",
@@ -113,7 +113,7 @@ func TestSysctls(t *testing.T) {
 	one := func(name, want string) profiles.Profile {
 		return profiles.Profile{Sysctls: map[string]string{name: want}}
 	}
-	old := holding(running("5.1.9-flatcar"), node.Sysctls, node.SysctlValues{Absent: []string{"vm.unprivileged_userfaultfd"}})
+	old := withFact(running("5.1.9-flatcar"), node.Sysctls, node.SysctlValues{Absent: []string{"vm.unprivileged_userfaultfd"}})
 	testJudge(t, sysctlsHardened, []judgedRow{
 		{name: "Talos 1.12 as shipped", profile: p, facts: tuned(good), want: "pass strict", items: []string{
 			"fs.suid_dumpable = 0, want == 0", "kernel.kptr_restrict = 2, want >= 1", "kernel.perf_event_paranoid = 3, want >= 2", "kernel.unprivileged_bpf_disabled = 2, want >= 1",
@@ -136,8 +136,8 @@ func TestSysctls(t *testing.T) {
 		{name: "any value will do", profile: one("kernel.kptr_restrict", "any"), facts: tuned(change("kernel.kptr_restrict", "0")), want: "not-applicable nothing-expected"},
 		{name: "nothing expected", facts: tuned(good), want: "not-applicable nothing-expected"},
 		{name: "fact missing", profile: p, facts: lacking(tuned(good), node.Sysctls, node.Denied, "permission denied"), want: "unknown fact-denied"},
-		{name: "gap", profile: p, facts: holding(tuned(good), node.Sysctls, node.SysctlValues{Values: good}, deniedGap), want: "unknown gap-denied"},
-		{name: "lax over a gap", profile: p, facts: holding(tuned(good), node.Sysctls, node.SysctlValues{Values: change("fs.suid_dumpable", "1")}, deniedGap), want: "fail too-lax"},
+		{name: "gap", profile: p, facts: withFact(tuned(good), node.Sysctls, node.SysctlValues{Values: good}, deniedGap), want: "unknown gap-denied"},
+		{name: "lax over a gap", profile: p, facts: withFact(tuned(good), node.Sysctls, node.SysctlValues{Values: change("fs.suid_dumpable", "1")}, deniedGap), want: "fail too-lax"},
 	})
 }
 

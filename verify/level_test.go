@@ -99,8 +99,8 @@ func TestLevelListsWhatIsNotProtected(t *testing.T) {
 		[]string{
 			"/ ext4, writable, exec",
 			"/dev devtmpfs, writable, exec",
-			"/oem btrfs, writable, exec",
 			"/etc overlay, writable, exec",
+			"/oem btrfs, writable, exec",
 			"/tmp tmpfs, writable, exec",
 			"/usr overlay, read-only, exec",
 			"extension containerd-flatcar (sysext) /etc/extensions/containerd-flatcar.raw → /usr/share/flatcar/sysext/containerd-flatcar.raw",
@@ -128,10 +128,10 @@ func TestLevelListsWhatIsNotProtected(t *testing.T) {
 		"COS: what is bound again with exec",
 		cos(),
 		[]string{
-			"/run tmpfs, writable, exec",
 			"/etc overlay, writable, exec",
-			"/var/lib/containerd ext4, writable, exec",
 			"/home/kubernetes/bin ext4, writable, exec",
+			"/run tmpfs, writable, exec",
+			"/var/lib/containerd ext4, writable, exec",
 		},
 	}}
 	for _, tt := range tests {

@@ -12,7 +12,7 @@ var noKernel = lacking(nil, node.Kernel, node.NoKernel, "this is a file tree, wh
 func TestModulesSigned(t *testing.T) {
 	facts := func(sig, lockdown string, modules ...node.Module) node.Facts {
 		f := booted(node.BootState{Lockdown: lockdown})
-		return holding(f, node.Kernel, node.KernelState{Release: "6.6.95-flatcar", SigEnforce: sig, Modules: modules})
+		return withFact(f, node.Kernel, node.KernelState{Release: "6.6.95-flatcar", SigEnforce: sig, Modules: modules})
 	}
 	dmVerity, nvidia, rootkit := node.Module{Name: "dm_verity"}, node.Module{Name: "nvidia", Taint: "POE"}, node.Module{Name: "diamorphine", Taint: "OE"}
 	required, byLockdown := expecting(profiles.Boot{SigEnforce: "required"}), expecting(profiles.Boot{SigEnforce: "lockdown"})
@@ -35,7 +35,7 @@ func TestModulesSigned(t *testing.T) {
 		{name: "lockdown not read", profile: byLockdown, facts: facts("off", "", dmVerity), want: "unknown unread"},
 		{name: "boot missing", profile: required, facts: lacking(facts("on", "none"), node.Boot, node.Denied, "permission denied"), want: "unknown fact-denied"},
 		{name: "kernel missing", profile: required, facts: lacking(facts("on", "none"), node.Kernel, node.NoKernel, "no kernel"), want: "unknown fact-no-kernel"},
-		{name: "the list of modules has a gap", profile: required, facts: holding(facts("on", "none"), node.Kernel, node.KernelState{SigEnforce: "on"}, malformedGap), want: "unknown gap-malformed"},
+		{name: "the list of modules has a gap", profile: required, facts: withFact(facts("on", "none"), node.Kernel, node.KernelState{SigEnforce: "on"}, malformedGap), want: "unknown gap-malformed"},
 	})
 }
 
@@ -50,7 +50,7 @@ func TestKernelUntainted(t *testing.T) {
 		if taints == nil {
 			taints = []node.Taint{}
 		}
-		return holding(nil, node.Kernel, node.KernelState{Release: "6.6.58-talos", Taints: taints, Modules: []node.Module{
+		return withFact(nil, node.Kernel, node.KernelState{Release: "6.6.58-talos", Taints: taints, Modules: []node.Module{
 			{Name: "drbd", Taint: "O"}, {Name: "nvidia", Taint: "POE"}, {Name: "xfs"},
 		}})
 	}
@@ -65,8 +65,8 @@ func TestKernelUntainted(t *testing.T) {
 		{name: "unloading by force is never allowed", profile: all, facts: facts(unloaded), want: "fail tainted", items: []string{"R: module unloaded by force"}},
 		{name: "a warning", facts: facts(warned), want: "fail tainted", items: []string{"W: warning"}},
 		{name: "a bit of a later kernel", profile: all, facts: facts(strange), want: "fail tainted", items: []string{"?: bit 31, unknown to this program"}},
-		{name: "taint not read", facts: holding(nil, node.Kernel, node.KernelState{Release: "6.6.58-talos"}), want: "unknown unread"},
+		{name: "taint not read", facts: withFact(nil, node.Kernel, node.KernelState{Release: "6.6.58-talos"}), want: "unknown unread"},
 		{name: "fact missing", facts: noKernel, want: "unknown fact-no-kernel"},
-		{name: "gap", facts: holding(nil, node.Kernel, node.KernelState{Taints: []node.Taint{}}, malformedGap), want: "unknown gap-malformed"},
+		{name: "gap", facts: withFact(nil, node.Kernel, node.KernelState{Taints: []node.Taint{}}, malformedGap), want: "unknown gap-malformed"},
 	})
 }

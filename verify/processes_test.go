@@ -21,7 +21,7 @@ var (
 func TestProcessesFromImage(t *testing.T) {
 	mounts := []node.Mount{flatcarRoot, flatcarUsr, sysextOpt, varLib}
 	facts := func(p ...node.Program) node.Facts {
-		return holding(holding(onHost(), node.Mounts, mounts), node.Processes, p)
+		return withFact(withFact(onHost(), node.Mounts, mounts), node.Processes, p)
 	}
 	systemd := node.Program{Path: "/usr/lib/systemd/systemd", On: flatcarUsr, Unit: "/init.scope"}
 	kubelet := node.Program{Path: "/opt/bin/kubelet", On: flatcarRoot, Unit: "/system.slice/kubelet.service"}
@@ -65,12 +65,12 @@ func TestProcessesFromImage(t *testing.T) {
 		{name: "a mount that is not known", facts: facts(systemd, node.Program{Path: "/usr/bin/x"}), want: "unknown mount-unknown", items: []string{"/usr/bin/x"}},
 		{name: "a failure outweighs a mount that is not known", facts: facts(systemd, node.Program{Path: "/usr/bin/x"}, miner), want: "fail outside-image"},
 		{name: "no program at all", facts: facts(), want: "unknown unread"},
-		{name: "in the sandbox of Talos 1.14", facts: holding(facts(systemd), node.OS, node.System{Init: "sandboxd", PIDNamespace: "other"}), want: "unknown part-of-machine"},
-		{name: "outside the image in a sandbox", facts: holding(facts(systemd, miner), node.OS, node.System{PIDNamespace: "other"}), want: "fail outside-image"},
+		{name: "in the sandbox of Talos 1.14", facts: withFact(facts(systemd), node.OS, node.System{Init: "sandboxd", PIDNamespace: "other"}), want: "unknown part-of-machine"},
+		{name: "outside the image in a sandbox", facts: withFact(facts(systemd, miner), node.OS, node.System{PIDNamespace: "other"}), want: "fail outside-image"},
 		{name: "fact missing", facts: lacking(facts(), node.Processes, node.Denied, "permission denied"), want: "unknown fact-denied"},
 		{name: "mounts missing", facts: lacking(facts(systemd), node.Mounts, node.Denied, "permission denied"), want: "unknown fact-denied"},
-		{name: "gap", facts: holding(facts(), node.Processes, []node.Program{systemd}, deniedGap), want: "unknown gap-denied"},
-		{name: "outside over a gap", facts: holding(facts(), node.Processes, []node.Program{systemd, miner}, deniedGap), want: "fail outside-image"},
+		{name: "gap", facts: withFact(facts(), node.Processes, []node.Program{systemd}, deniedGap), want: "unknown gap-denied"},
+		{name: "outside over a gap", facts: withFact(facts(), node.Processes, []node.Program{systemd, miner}, deniedGap), want: "fail outside-image"},
 	})
 	if got := mountOf([]node.Mount{flatcarRoot, shadowed, varLib}, "/usr/bin/x"); got.Path != "/" {
 		t.Errorf("a covered mount was taken: got %q, want /", got.Path)
@@ -84,7 +84,7 @@ func TestProcessesFromImage(t *testing.T) {
 }
 
 func TestNoDeletedExecutables(t *testing.T) {
-	facts := func(p ...node.Program) node.Facts { return holding(onHost(), node.Processes, p) }
+	facts := func(p ...node.Program) node.Facts { return withFact(onHost(), node.Processes, p) }
 	systemd := node.Program{Path: "/usr/lib/systemd/systemd", On: flatcarUsr}
 	sshd := node.Program{Path: "/usr/sbin/sshd", On: flatcarRoot, Deleted: true}
 	memory := node.Program{Path: "/memfd:x", Memory: true, Deleted: true}
@@ -95,10 +95,10 @@ func TestNoDeletedExecutables(t *testing.T) {
 		{name: "in memory only", facts: facts(systemd, memory), want: "fail memory-only", items: []string{"/memfd:x (in memory only)"}},
 		{name: "both", facts: facts(sshd, memory), want: "fail memory-only", items: []string{"/memfd:x (in memory only)", "/usr/sbin/sshd (deleted)"}},
 		{name: "no program at all", facts: facts(), want: "unknown unread"},
-		{name: "in a sandbox", facts: holding(inSandbox(), node.Processes, []node.Program{systemd}), want: "unknown part-of-machine"},
-		{name: "whose process 1 it is was not read", facts: holding(holding(nil, node.OS, node.System{PIDNamespace: "unknown"}), node.Processes, []node.Program{systemd}), want: "unknown unread"},
+		{name: "in a sandbox", facts: withFact(inSandbox(), node.Processes, []node.Program{systemd}), want: "unknown part-of-machine"},
+		{name: "whose process 1 it is was not read", facts: withFact(withFact(nil, node.OS, node.System{PIDNamespace: "unknown"}), node.Processes, []node.Program{systemd}), want: "unknown unread"},
 		{name: "fact missing", facts: lacking(onHost(), node.Processes, node.Denied, "permission denied"), want: "unknown fact-denied"},
-		{name: "gap", facts: holding(onHost(), node.Processes, []node.Program{systemd}, deniedGap), want: "unknown gap-denied"},
-		{name: "deleted over a gap", facts: holding(onHost(), node.Processes, []node.Program{sshd}, deniedGap), want: "fail deleted"},
+		{name: "gap", facts: withFact(onHost(), node.Processes, []node.Program{systemd}, deniedGap), want: "unknown gap-denied"},
+		{name: "deleted over a gap", facts: withFact(onHost(), node.Processes, []node.Program{sshd}, deniedGap), want: "fail deleted"},
 	})
 }

@@ -76,9 +76,9 @@ func composed(t *testing.T) Report {
 	ends := pass("maintained", "branch 6.6 is maintained until 2026-12-31")
 	ends.Until = &until
 	facts := complete()
-	facts = holding(facts, node.OS, node.System{Release: map[string]string{"ID": "flatcar", "VERSION_ID": "4230.2.1"}, Markers: []string{}})
+	facts = withFact(facts, node.OS, node.System{Release: map[string]string{"ID": "flatcar", "VERSION_ID": "4230.2.1"}, Markers: []string{}})
 	facts = lacking(facts, node.Kubelet, node.Denied, "reading /proc/812/cmdline: permission denied")
-	facts = holding(facts, node.Processes, []node.Program{{Path: "/usr/bin/containerd", On: node.Mount{Path: "/usr", Options: []string{"ro"}, Super: []string{"ro"}}}}, deniedGap)
+	facts = withFact(facts, node.Processes, []node.Program{{Path: "/usr/bin/containerd", On: node.Mount{Path: "/usr", Options: []string{"ro"}, Super: []string{"ro"}}}}, deniedGap)
 	at := time.Date(2026, 9, 1, 12, 0, 0, 0, time.FixedZone("UTC+3", 3*3600))
 	checks := []Check{
 		echo("ant", fail("no", "no", "a thing")), echo("bee", ends), echo("cow", notApplicable("none", "none")), noDeletedExecutables,

@@ -9,12 +9,12 @@ import (
 
 // onHost is what node.OS says where the whole machine was seen.
 func onHost() node.Facts {
-	return holding(nil, node.OS, node.System{Init: "systemd", PIDNamespace: "initial"})
+	return withFact(nil, node.OS, node.System{Init: "systemd", PIDNamespace: "initial"})
 }
 
 // inSandbox is what it says in the sandbox of Talos 1.14.
 func inSandbox() node.Facts {
-	return holding(nil, node.OS, node.System{Init: "sandboxd", PIDNamespace: "other"})
+	return withFact(nil, node.OS, node.System{Init: "sandboxd", PIDNamespace: "other"})
 }
 
 func folders(paths ...string) []node.Folder {
@@ -41,7 +41,7 @@ func socketOf(engine, path string) node.RuntimeSocket {
 }
 
 func TestRuntimeSocketClosed(t *testing.T) {
-	facts := func(s ...node.RuntimeSocket) node.Facts { return holding(nil, node.RuntimeSockets, s) }
+	facts := func(s ...node.RuntimeSocket) node.Facts { return withFact(nil, node.RuntimeSockets, s) }
 	docker := func(gid uint32) node.RuntimeSocket {
 		s := socketOf("docker", "/run/docker.sock")
 		s.GID = gid
@@ -94,9 +94,9 @@ func TestRuntimeSocketClosed(t *testing.T) {
 		{name: "no socket", facts: facts(), want: "not-applicable no-socket"},
 		{name: "one open of two", facts: facts(containerdSocket(), docker(998)), want: "fail socket-open", items: []string{"/run/docker.sock: mode 0660 lets group 998 open it"}},
 		{name: "fact missing", facts: lacking(nil, node.RuntimeSockets, node.Denied, "permission denied"), want: "unknown fact-denied"},
-		{name: "gap", facts: holding(nil, node.RuntimeSockets, []node.RuntimeSocket{containerdSocket()}, deniedGap), want: "unknown gap-denied"},
-		{name: "no socket, over a gap", facts: holding(nil, node.RuntimeSockets, []node.RuntimeSocket{}, deniedGap), want: "unknown gap-denied"},
-		{name: "open over a gap", facts: holding(nil, node.RuntimeSockets, []node.RuntimeSocket{openAPI}, deniedGap), want: "fail socket-open"},
+		{name: "gap", facts: withFact(nil, node.RuntimeSockets, []node.RuntimeSocket{containerdSocket()}, deniedGap), want: "unknown gap-denied"},
+		{name: "no socket, over a gap", facts: withFact(nil, node.RuntimeSockets, []node.RuntimeSocket{}, deniedGap), want: "unknown gap-denied"},
+		{name: "open over a gap", facts: withFact(nil, node.RuntimeSockets, []node.RuntimeSocket{openAPI}, deniedGap), want: "fail socket-open"},
 	})
 }
 
@@ -106,7 +106,7 @@ func TestRuntimeNotOnNetwork(t *testing.T) {
 	tcp := func(network, address string, port int, program string) node.Listener {
 		return node.Listener{Network: network, Address: address, Port: port, Program: program}
 	}
-	facts := func(l ...node.Listener) node.Facts { return holding(onHost(), node.Listeners, l) }
+	facts := func(l ...node.Listener) node.Facts { return withFact(onHost(), node.Listeners, l) }
 	testJudge(t, runtimeNotOnNetwork, []judgedRow{
 		{name: "a kubelet is no engine", facts: facts(kubelet), want: "pass none"},
 		{name: "containerd's stream server on loopback", facts: facts(kubelet, stream), want: "pass loopback-only", items: []string{"127.0.0.1:38117 by /usr/bin/containerd"}},
@@ -121,10 +121,10 @@ func TestRuntimeNotOnNetwork(t *testing.T) {
 		{name: "a shim's socket with a path", facts: facts(node.Listener{Network: "unix", Address: "/run/containerd/s/6f3c", Program: "/usr/bin/containerd-shim-runc-v2"}), want: "pass none"},
 		{name: "an address nobody understands", facts: facts(tcp("tcp", "localhost", 1234, "/usr/bin/crio")), want: "unknown address-unclear"},
 		{name: "nothing listens at all", facts: facts(), want: "unknown unread"},
-		{name: "in a sandbox", facts: holding(inSandbox(), node.Listeners, []node.Listener{kubelet}), want: "unknown part-of-machine"},
-		{name: "on the network in a sandbox", facts: holding(inSandbox(), node.Listeners, []node.Listener{tcp("tcp", "0.0.0.0", 2375, "/usr/bin/dockerd")}), want: "fail on-network"},
+		{name: "in a sandbox", facts: withFact(inSandbox(), node.Listeners, []node.Listener{kubelet}), want: "unknown part-of-machine"},
+		{name: "on the network in a sandbox", facts: withFact(inSandbox(), node.Listeners, []node.Listener{tcp("tcp", "0.0.0.0", 2375, "/usr/bin/dockerd")}), want: "fail on-network"},
 		{name: "fact missing", facts: lacking(onHost(), node.Listeners, node.Denied, "permission denied"), want: "unknown fact-denied"},
-		{name: "gap", facts: holding(onHost(), node.Listeners, []node.Listener{kubelet}, deniedGap), want: "unknown gap-denied"},
+		{name: "gap", facts: withFact(onHost(), node.Listeners, []node.Listener{kubelet}, deniedGap), want: "unknown gap-denied"},
 	})
 }
 
@@ -133,7 +133,7 @@ func TestRuntimeSocketUnreached(t *testing.T) {
 	nameless := gc
 	nameless.Pod, nameless.By, nameless.As, nameless.UID, nameless.GID = "", "socket", "group", 1000, 998
 	facts := func(h ...node.SocketHolder) node.Facts {
-		return holding(holding(onHost(), node.RuntimeSockets, []node.RuntimeSocket{containerdSocket()}), node.SocketHolders, h)
+		return withFact(withFact(onHost(), node.RuntimeSockets, []node.RuntimeSocket{containerdSocket()}), node.SocketHolders, h)
 	}
 	declare := func(path string) profiles.Profile {
 		return profiles.Profile{Runtime: profiles.Runtime{Holders: []profiles.Place{{Path: path, Why: "it collects garbage"}}}}
@@ -151,14 +151,14 @@ func TestRuntimeSocketUnreached(t *testing.T) {
 		{name: "a declaration without a holder declares nobody", profile: declare("/run/containerd/containerd.sock"), facts: facts(gc), want: "fail socket-reached"},
 		{name: "a pod's name is no program", profile: declare("* kube-system/docker-gc-*"), facts: facts(nameless), want: "fail socket-reached"},
 		{name: "one declared, one not", profile: declare("* kube-system/docker-gc-*"), facts: facts(gc, nameless), want: "fail socket-reached", items: []string{"/run/containerd/containerd.sock ← /bin/gc by socket as group"}},
-		{name: "no socket to reach", facts: holding(facts(), node.RuntimeSockets, []node.RuntimeSocket{}), want: "not-applicable no-socket"},
-		{name: "in a sandbox", facts: holding(facts(), node.OS, node.System{Init: "sandboxd", PIDNamespace: "other"}), want: "unknown part-of-machine"},
-		{name: "reached in a sandbox", facts: holding(facts(gc), node.OS, node.System{PIDNamespace: "other"}), want: "fail socket-reached"},
-		{name: "whose process 1 it is was not read", facts: holding(facts(), node.OS, node.System{PIDNamespace: "unknown"}), want: "unknown unread"},
+		{name: "no socket to reach", facts: withFact(facts(), node.RuntimeSockets, []node.RuntimeSocket{}), want: "not-applicable no-socket"},
+		{name: "in a sandbox", facts: withFact(facts(), node.OS, node.System{Init: "sandboxd", PIDNamespace: "other"}), want: "unknown part-of-machine"},
+		{name: "reached in a sandbox", facts: withFact(facts(gc), node.OS, node.System{PIDNamespace: "other"}), want: "fail socket-reached"},
+		{name: "whose process 1 it is was not read", facts: withFact(facts(), node.OS, node.System{PIDNamespace: "unknown"}), want: "unknown unread"},
 		{name: "fact missing", facts: lacking(facts(), node.SocketHolders, node.Denied, "permission denied"), want: "unknown fact-denied"},
 		{name: "sockets missing", facts: lacking(facts(), node.RuntimeSockets, node.Denied, "permission denied"), want: "unknown fact-denied"},
-		{name: "gap", facts: holding(facts(), node.SocketHolders, []node.SocketHolder{}, deniedGap), want: "unknown gap-denied"},
-		{name: "reached over a gap", facts: holding(facts(), node.SocketHolders, []node.SocketHolder{gc}, deniedGap), want: "fail socket-reached"},
+		{name: "gap", facts: withFact(facts(), node.SocketHolders, []node.SocketHolder{}, deniedGap), want: "unknown gap-denied"},
+		{name: "reached over a gap", facts: withFact(facts(), node.SocketHolders, []node.SocketHolder{gc}, deniedGap), want: "fail socket-reached"},
 	})
 }
 
@@ -168,7 +168,7 @@ func TestSingleEngine(t *testing.T) {
 		for _, path := range programs {
 			p = append(p, node.Program{Path: path})
 		}
-		return holding(holding(onHost(), node.RuntimeSockets, sockets), node.Processes, p)
+		return withFact(withFact(onHost(), node.RuntimeSockets, sockets), node.Processes, p)
 	}
 	only := func(engines ...string) profiles.Profile {
 		return profiles.Profile{Runtime: profiles.Runtime{Engines: engines}}
@@ -192,8 +192,8 @@ func TestSingleEngine(t *testing.T) {
 		{name: "buildkitd beside containerd on an ordinary host", facts: facts(sockets{containerd}, "/usr/local/bin/buildkitd"), want: "fail second-engine"},
 		{name: "a folder where docker.sock should be", profile: only("containerd"), facts: facts(sockets{containerd, {Engine: "docker", Path: "/run/docker.sock", Type: node.Directory}}), want: "pass single"},
 		{name: "no engine", profile: only("containerd"), facts: facts(nil, "/usr/lib/systemd/systemd"), want: "not-applicable no-engine"},
-		{name: "in a sandbox", profile: only("containerd"), facts: holding(facts(sockets{containerd}), node.OS, node.System{PIDNamespace: "other"}), want: "unknown part-of-machine"},
+		{name: "in a sandbox", profile: only("containerd"), facts: withFact(facts(sockets{containerd}), node.OS, node.System{PIDNamespace: "other"}), want: "unknown part-of-machine"},
 		{name: "fact missing", profile: only("containerd"), facts: lacking(facts(sockets{containerd}), node.Processes, node.Denied, "permission denied"), want: "unknown fact-denied"},
-		{name: "gap", profile: only("containerd"), facts: holding(facts(sockets{containerd}), node.RuntimeSockets, sockets{containerd}, deniedGap), want: "unknown gap-denied"},
+		{name: "gap", profile: only("containerd"), facts: withFact(facts(sockets{containerd}), node.RuntimeSockets, sockets{containerd}, deniedGap), want: "unknown gap-denied"},
 	})
 }
