@@ -34,8 +34,14 @@ func (t table) render(r verify.Report) string {
 	byVerdict := map[verify.Verdict][]verify.Finding{}
 	for _, f := range shown {
 		byVerdict[f.Verdict] = append(byVerdict[f.Verdict], f)
-		if t.every || f.Verdict == verify.Fail || f.Verdict == verify.Unknown {
-			t.ids = max(t.ids, length(f.Check))
+	}
+	listed := map[verify.Verdict][]verify.Finding{}
+	for verdict, findings := range byVerdict {
+		listed[verdict] = t.once(byTopic(findings))
+		for _, f := range listed[verdict] {
+			if t.every || verdict == verify.Fail || verdict == verify.Unknown {
+				t.ids = max(t.ids, length(f.Check))
+			}
 		}
 	}
 
@@ -43,17 +49,17 @@ func (t table) render(r verify.Report) string {
 	t.header(&b, r)
 	t.level(&b, r)
 	b.WriteByte('\n')
-	t.list(&b, "FAIL", byVerdict[verify.Fail], r.Facts)
-	t.list(&b, "UNKNOWN", byVerdict[verify.Unknown], r.Facts)
+	title := func(title string, v verify.Verdict) string { return fmt.Sprintf("%s %d", title, len(byVerdict[v])) }
+	t.list(&b, title("FAIL", verify.Fail), listed[verify.Fail], r.Facts)
+	t.list(&b, title("UNKNOWN", verify.Unknown), listed[verify.Unknown], r.Facts)
 	if t.every {
-		t.list(&b, "PASS", byVerdict[verify.Pass], r.Facts)
-		t.list(&b, "NOT APPLICABLE", byVerdict[verify.NotApplicable], r.Facts)
+		t.list(&b, title("PASS", verify.Pass), listed[verify.Pass], r.Facts)
+		t.list(&b, title("NOT APPLICABLE", verify.NotApplicable), listed[verify.NotApplicable], r.Facts)
 	} else {
-		counts := t.paint(fmt.Sprintf("PASS %d", len(byVerdict[verify.Pass])), green)
-		rest := fmt.Sprintf(" · NOT APPLICABLE %d", len(byVerdict[verify.NotApplicable]))
+		passed, rest := title("PASS", verify.Pass), " · "+title("NOT APPLICABLE", verify.NotApplicable)
 		const hint = "-v shows them"
-		space := max(4, min(t.width, pipeWidth)-length(fmt.Sprintf("PASS %d", len(byVerdict[verify.Pass])))-length(rest)-length(hint))
-		b.WriteString(counts + rest + strings.Repeat(" ", space) + t.paint(hint, faint) + "\n")
+		space := max(4, min(t.width, pipeWidth)-length(passed+rest+hint))
+		b.WriteString(t.paint(passed, green) + rest + strings.Repeat(" ", space) + t.paint(hint, faint) + "\n")
 	}
 	t.foldLine(&b, folded)
 	t.settleLine(&b, r.Findings)
@@ -198,31 +204,44 @@ var marks = map[verify.Verdict]string{verify.Fail: "✗", verify.Unknown: "?", v
 
 var colours = map[verify.Verdict]string{verify.Fail: red, verify.Unknown: yellow, verify.Pass: green, verify.NotApplicable: faint}
 
-// list writes the findings of one verdict, by topic, the worst topic first. A
-// reason stands there once; on an ordinary host it has one line.
-func (t table) list(b *strings.Builder, title string, findings []verify.Finding, facts node.Facts) {
-	if len(findings) == 0 {
-		return
+// once gives a reason that several checks share in full once. On an ordinary
+// host it has one line.
+func (t table) once(findings []verify.Finding) []verify.Finding {
+	if t.verbose {
+		return findings
 	}
-	findings = byTopic(findings)
-	verdict := findings[0].Verdict
-	b.WriteString(t.paint(fmt.Sprintf("%s %d", title, len(findings)), bold, colours[verdict]) + "\n")
 	checks := map[string][]string{} // by reason
 	for _, f := range findings {
 		checks[f.Reason] = append(checks[f.Reason], f.Check)
 	}
 	brief := t.profile.Ordinary && !t.every
-	for i, f := range findings {
-		first, others := checks[f.Reason][0], len(checks[f.Reason])-1
-		switch {
-		case brief && f.Check != first:
+	var out []verify.Finding
+	for _, f := range findings {
+		same := checks[f.Reason]
+		switch first := same[0]; {
+		case f.Check == first && brief && len(same) > 1:
+			f.Reason += fmt.Sprintf(" (%d checks)", len(same))
+		case f.Check == first:
+		case brief:
 			continue
-		case brief && others > 0:
-			f.Reason += fmt.Sprintf(" (and %s)", plural(others, "other check", "other checks"))
-		case f.Check != first && !t.verbose:
+		default:
 			f.Reason = "for the same reason as " + first
 		}
-		if !brief && len(findings) >= manyFindings && (i == 0 || findings[i-1].Topic != f.Topic) {
+		out = append(out, f)
+	}
+	return out
+}
+
+// list writes the findings of one verdict. A long list is parted by topic.
+func (t table) list(b *strings.Builder, title string, findings []verify.Finding, facts node.Facts) {
+	if len(findings) == 0 {
+		return
+	}
+	verdict := findings[0].Verdict
+	b.WriteString(t.paint(title, bold, colours[verdict]) + "\n")
+	topics := len(findings) >= manyFindings && (t.every || !t.profile.Ordinary)
+	for i, f := range findings {
+		if topics && (i == 0 || findings[i-1].Topic != f.Topic) {
 			b.WriteString("  " + t.paint(string(f.Topic), faint) + "\n")
 		}
 		t.finding(b, f, verdict == verify.Fail && i == 0)

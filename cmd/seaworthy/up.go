@@ -119,7 +119,7 @@ func (t *trial) gather(ctx context.Context) wire.Report {
 	r := verify.NewReport(wire.BuildVersion(), t.checks, facts, profile, at)
 	s := styleOf(t.out, os.Getenv)
 	if t.last == nil {
-		table := table{style: s, profile: profile, checks: t.checks, settles: "sudo"}
+		table := table{style: s, profile: profile, checks: t.checks, settles: moreRights()}
 		fmt.Fprintf(t.out, "\n%s\n", table.render(r))
 	} else {
 		for _, c := range verify.Changes(t.last.Findings, r.Findings) {
