@@ -12,8 +12,10 @@ type Change struct {
 	After  Finding
 }
 
-// Changes lists what differs between the findings of two reports of one node,
-// by verdict, code and items: the wording of a reason is no change.
+// Changes lists what differs between the findings of two reports of one node:
+// verdict, code, and what is at fault where a check fails. The wording of a
+// reason is no change, nor what was looked at by a check that passes, nor how
+// many things could not be read.
 func Changes(before, after []Finding) []Change {
 	old := map[string]Finding{}
 	for _, f := range before {
@@ -22,7 +24,7 @@ func Changes(before, after []Finding) []Change {
 	var out []Change
 	for _, f := range after {
 		was, known := old[f.Check]
-		if known && was.Verdict == f.Verdict && was.Code == f.Code && slices.Equal(was.Items, f.Items) {
+		if known && was.Verdict == f.Verdict && was.Code == f.Code && (f.Verdict != Fail || slices.Equal(was.Items, f.Items)) {
 			continue
 		}
 		out = append(out, Change{was.Verdict, known, f})
@@ -38,7 +40,7 @@ func (c Change) String() string {
 	case !c.Known:
 		return fmt.Sprintf("%s %s: %s", c.After.Check, now[c.After.Verdict], c.After.Reason)
 	case c.Before == c.After.Verdict:
-		return fmt.Sprintf("%s still %s, for another reason: %s", c.After.Check, now[c.After.Verdict], c.After.Reason)
+		return fmt.Sprintf("%s %s as before, for another reason: %s", c.After.Check, now[c.After.Verdict], c.After.Reason)
 	}
 	return fmt.Sprintf("%s %s, %s: %s", c.After.Check, now[c.After.Verdict], was[c.Before], c.After.Reason)
 }

@@ -22,7 +22,12 @@ func TestChanges(t *testing.T) {
 		{"can no longer be read", []Finding{f(Fail, "rw", "")}, []Finding{f(Unknown, "fact-denied", "permission denied")},
 			[]string{"image-read-only is unknown, it failed before: permission denied"}},
 		{"one thing more at fault", []Finding{f(Fail, "rw", "", "/")}, []Finding{f(Fail, "rw", "/ and /usr are writable", "/", "/usr")},
-			[]string{"image-read-only still fails, for another reason: / and /usr are writable"}},
+			[]string{"image-read-only fails as before, for another reason: / and /usr are writable"}},
+		{"one process more that could not be read is no change",
+			[]Finding{f(Unknown, "gap-denied", "1 of 23 could not be read", "1 of 23")}, []Finding{f(Unknown, "gap-denied", "1 of 24 could not be read", "1 of 24")}, nil},
+		{"one program more in its place is no change", []Finding{f(Pass, "declared", "", "a")}, []Finding{f(Pass, "declared", "", "a", "b")}, nil},
+		{"unknown for another kind of reason", []Finding{f(Unknown, "fact-denied", "permission denied")}, []Finding{f(Unknown, "fact-blocked", "no answer in time")},
+			[]string{"image-read-only is unknown as before, for another reason: no answer in time"}},
 		{"a check that is new", nil, []Finding{f(NotApplicable, "no-image", "there is no image")},
 			[]string{"image-read-only does not apply: there is no image"}},
 	} {
