@@ -11,7 +11,7 @@ import (
 // readCapacity reads what the machine has, as the kubelet counts it. What could
 // not be read is 0 and leaves a gap. hugePages are the bytes of memory that are
 // set aside for huge pages.
-func readCapacity(h *Host, rootDir string) (c Resources, hugePages int64, gaps []Gap) {
+func readCapacity(h *Host, k *kubeletReading) (c Resources, hugePages int64, gaps []Gap) {
 	mem, err := readMeminfo(h)
 	if err != nil {
 		gaps = append(gaps, GapOf("the memory of the machine", err))
@@ -24,6 +24,7 @@ func readCapacity(h *Host, rootDir string) (c Resources, hugePages int64, gaps [
 	}
 	c.CPU = 1000 * cpus
 
+	rootDir := k.rootDir()
 	fs, err := ask[Statfs](h, AskStatfs, strings.TrimPrefix(rootDir, "/"))
 	var e *Error
 	switch {
@@ -31,6 +32,8 @@ func readCapacity(h *Host, rootDir string) (c Resources, hugePages int64, gaps [
 		c.EphemeralStorage = fs.Size / mebibyte * mebibyte
 	case errors.As(err, &e) && e.Code == NoKernel:
 		// A file tree: it was not asked.
+	case IsAbsent(err) && k.state.Found == "absent":
+		// No kubelet, and nothing that it would store.
 	default:
 		gaps = append(gaps, GapOf("the size of the file system of "+rootDir, err))
 	}
@@ -86,8 +89,9 @@ func hugePagesOf(mem map[string]int64) int64 {
 	return min(total, mem["MemTotal"]/size) * size // never more than there is
 }
 
-// readCPUs counts processors that are online. sysfs comes first: it tells of the
-// machine, where the affinity of this process may be narrower.
+// readCPUs counts processors that are online, by sysfs or, where that is not
+// mounted, /proc/cpuinfo. Both tell of the machine, where the affinity of this
+// process may be narrower.
 func readCPUs(h *Host) (int64, error) {
 	const online = "sys/devices/system/cpu/online"
 	b, err := h.ReadFile(online, 64<<10)

@@ -36,9 +36,9 @@ type KubeletState struct {
 	Overridden []KubeletOverride `json:"overridden"`
 	// Unknown are keys that this program does not know, with their place.
 	Unknown []string `json:"unknown"`
-	// Unread are places of settings that could not be read. What is not in Values
-	// may stand there, and what comes from a file may be overridden there.
-	Unread []string `json:"unread"`
+	// Unread are the gaps that are places of settings. What is not in Values may
+	// stand there, and what comes from a file may be overridden there.
+	Unread []Gap `json:"unread"`
 	// Flags are the names of the arguments, sorted, without values.
 	Flags []string `json:"flags"`
 }
@@ -98,6 +98,10 @@ type kubeletReading struct {
 	read     map[string][]byte // by path relative to the root
 }
 
+// unreadExecutables is what the gap of a process table is about whose processes
+// are known by the names of their commands alone.
+const unreadExecutables = "executables of host processes"
+
 const (
 	maxKubeletConfig  = 1 << 20 // etcd would not take more in a ConfigMap
 	maxKubeletDropIns = 200
@@ -115,8 +119,13 @@ func readKubelet(h *Host) (*kubeletReading, error) {
 	r.state.Found = found.how
 	switch found.how {
 	case "absent":
-		// One that could not be seen may run.
-		r.gaps = append(r.gaps, table.gaps...)
+		// One that could not be seen may run. Where the executable alone could not
+		// be read, the command's name has told that it is none.
+		for _, g := range table.gaps {
+			if g.What != unreadExecutables {
+				r.gaps = append(r.gaps, g)
+			}
+		}
 		return r.finish(), nil
 	case "embedded":
 		r.state.Embedder = found.embedder
@@ -129,7 +138,11 @@ func readKubelet(h *Host) (*kubeletReading, error) {
 		r.unread("other kubelets of this node", &Error{"choosing", "kubelet", Failed, "several kubelets run with different arguments; the one with the lowest process number was read"})
 	}
 	if p.args == nil {
-		r.unread("the arguments of "+path.Base(r.state.Program), &Error{"reading", "arguments of " + r.state.Program, Failed, "they were not gathered"})
+		why := p.exeErr // without the executable it is not known whether they are a kubelet's
+		if why == nil {
+			why = &Error{"reading", "arguments of " + r.state.Program, Failed, "they could not be read"}
+		}
+		r.unread("the arguments of "+path.Base(r.state.Program), why)
 	}
 	words := argumentsOf(p.args)
 	if found.how == "embedded" {
@@ -146,8 +159,9 @@ func readKubelet(h *Host) (*kubeletReading, error) {
 
 // unread notes a place of settings that could not be read.
 func (r *kubeletReading) unread(what string, err error) {
-	r.state.Unread = append(r.state.Unread, what)
-	r.gaps = append(r.gaps, GapOf(what, err))
+	g := GapOf(what, err)
+	r.state.Unread = append(r.state.Unread, g)
+	r.gaps = append(r.gaps, g)
 }
 
 // arg is the last value of an argument.
@@ -299,6 +313,6 @@ func (r *kubeletReading) finish() *kubeletReading {
 	s.Files = append([]KubeletFile{}, s.Files...)
 	s.Overridden = append([]KubeletOverride{}, r.settings.overridden...)
 	s.Unknown = append([]string{}, r.settings.unknown...)
-	s.Unread = append([]string{}, s.Unread...)
+	s.Unread = append([]Gap{}, s.Unread...)
 	return r
 }

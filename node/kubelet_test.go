@@ -94,6 +94,10 @@ func TestKubeletFound(t *testing.T) {
 		}, nil, "process /usr/bin/kubelet ", nil},
 		{"arguments that were not gathered", []process{{pid: 5, comm: "kubelet", exe: "/usr/bin/kubelet"}}, nil,
 			"process /usr/bin/kubelet ", []string{"the arguments of kubelet"}},
+		{"an executable that may not be seen, so that arguments were not read", []process{{pid: 5, comm: "kubelet", exeErr: &Error{"reading link", "/proc/5/exe", Denied, ""}}}, nil,
+			"process kubelet ", []string{"the arguments of kubelet"}},
+		{"taints and labels that were taken out", []process{kubeletProcess("--register-with-taints", "<redacted>", "--node-labels=<redacted>", "--manifest-url-header=<redacted>")}, nil,
+			"process /usr/bin/kubelet ", nil},
 		{"a word that belongs to no argument", []process{kubeletProcess("--v=2", "word")}, nil,
 			"process /usr/bin/kubelet ", []string{"the arguments of kubelet"}},
 		{"dynamic configuration before 1.24", []process{kubeletProcess("--dynamic-config-dir=/var/lib/kubelet/dynamic")}, nil,
@@ -124,7 +128,7 @@ func TestKubeletFound(t *testing.T) {
 func TestKubeletMayRunUnseen(t *testing.T) {
 	h := (&memHost{}).host()
 	h.gathering.processes = func() (*processTable, error) {
-		return &processTable{gaps: []Gap{{What: "processes", Code: Denied, Reason: "hidepid", Count: 3, Of: 9}}}, nil
+		return &processTable{gaps: []Gap{{What: "processes", Code: Denied, Reason: "hidepid", Count: 3, Of: 9}, {What: "executables of host processes", Code: Denied, Reason: "no right", Count: 1, Of: 9}}}, nil
 	}
 	v, gaps := gatherKubelet(t, h)
 	if v.Found != "absent" || len(gaps) != 1 {

@@ -254,7 +254,7 @@ func redactKubeletConfig(b []byte) []byte {
 	if err != nil {
 		if bytes.Contains(b, []byte(address)) || bytes.Contains(b, []byte(`\`)) {
 			// It is refused afterwards in any case, so the text need not leave.
-			return []byte("[" + redactedHeader + "]")
+			return []byte("[" + redacted + "]")
 		}
 		return b
 	}
@@ -265,10 +265,10 @@ func redactKubeletConfig(b []byte) []byte {
 	case nil:
 	case map[string]any:
 		for name := range headers {
-			headers[name] = []any{redactedHeader}
+			headers[name] = []any{redacted}
 		}
 	default:
-		config[header] = redactedHeader
+		config[header] = redacted
 	}
 	switch u := config[address].(type) {
 	case nil:

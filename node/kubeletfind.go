@@ -226,7 +226,7 @@ func (c *rancherConfig) merge(b []byte, place string) error {
 func redactRancher(b []byte) []byte {
 	m, err := parseYAMLMap(b)
 	if err != nil {
-		return []byte("[" + redactedHeader + "]")
+		return []byte("[" + redacted + "]")
 	}
 	kept := map[string]any{}
 	for _, key := range []string{"data-dir", "kubelet-arg", "kubelet-arg+"} {
@@ -282,5 +282,5 @@ var kubeliteSecret = regexp.MustCompile(`(--?manifest[-_]url(?:[-_]header)?)(?:=
 
 // redactKubelite takes out the arguments that may hold a token.
 func redactKubelite(b []byte) []byte {
-	return kubeliteSecret.ReplaceAll(b, []byte("$1="+redactedHeader))
+	return kubeliteSecret.ReplaceAll(b, []byte("$1="+redacted))
 }

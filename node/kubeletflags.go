@@ -245,6 +245,9 @@ func parseKubeletArgs(words []string) ([]kubeletArg, error) {
 
 // flagValue adds the value of one argument to what earlier ones of the same name gave.
 func flagValue(kind flagKind, value string, earlier any) (any, error) {
+	if value == redacted && kind != flagHeaders {
+		return value, nil // it may not be known, and is no fault
+	}
 	words := strings.Split(value, ",")
 	switch kind {
 	case flagBool:
@@ -278,10 +281,10 @@ func flagValue(kind flagKind, value string, earlier any) (any, error) {
 	case flagHeaders:
 		for i, w := range words {
 			if w != "" && !strings.Contains(w, ":") {
-				words[i] = redactedHeader + ":" // taken out before it came here
+				words[i] = redacted + ":" // taken out before it came here
 			}
 		}
-		return addPairs(words, ":", earlier, func(string) (any, error) { return []any{redactedHeader}, nil })
+		return addPairs(words, ":", earlier, func(string) (any, error) { return []any{redacted}, nil })
 	case flagTaints:
 		return eachWord(words, earlier, parseKubeletTaint)
 	case flagModules:

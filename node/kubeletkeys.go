@@ -183,10 +183,7 @@ func withoutNode(key string, value any) any {
 	return value
 }
 
-const (
-	redactedHeader = "<redacted>"
-	redactedURL    = "<redacted URL>"
-)
+const redactedURL = "<redacted URL>"
 
 // withoutSecretURL keeps scheme, host and path of a URL; user, query and fragment
 // may hold a token. The port is dropped on a loopback address, where Talos serves

@@ -2,6 +2,7 @@ package node
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"io/fs"
 	"net"
@@ -12,6 +13,7 @@ import (
 	"strconv"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/procfs"
@@ -92,7 +94,7 @@ func (thisMachine) Avoid([]string) {}
 
 func thisHost() *Host {
 	h := &Host{FS: thisMachine{}}
-	return &Host{FS: h.FS, gathering: newGathering(h), evidence: &evidence{}}
+	return &Host{FS: h.FS, gathering: newGathering(context.Background(), h, time.Time{}), evidence: &evidence{}}
 }
 
 // pidsOf are the processes that procfs sees that have memory of their own.
@@ -261,12 +263,12 @@ func TestRealMountNamespace(t *testing.T) {
 
 // No source breaks on a machine that is not composed.
 func TestSourcesOfThisMachine(t *testing.T) {
-	for _, src := range []AnySource{Processes, MountNamespaces, RuntimeSockets, Listeners, SocketHolders} {
-		f := readSafely(t.Context(), src, thisHost())
+	sources := []AnySource{Processes, MountNamespaces, RuntimeSockets, Listeners, SocketHolders}
+	for name, f := range gather(t.Context(), &Host{FS: thisMachine{}}, time.Time{}, sources) {
 		if f.Missing != nil && f.Missing.Code != Denied {
-			t.Errorf("%s: %+v", src.Info().Name, f.Missing)
+			t.Errorf("%s: %+v", name, f.Missing)
 		}
-		t.Logf("%s: %d gaps", src.Info().Name, len(f.Gaps))
+		t.Logf("%s: %d gaps", name, len(f.Gaps))
 	}
 }
 

@@ -79,9 +79,11 @@ var Reservation = Source[ReservationState]{
 			return ReservationState{}, nil, err
 		}
 		v := ReservationState{Kubelet: k.state.Found, Peaks: []CgroupPeak{}}
-		gaps := slices.Clone(k.gaps)
-		var more []Gap
-		v.Capacity, v.HugePages, more = readCapacity(h, k.rootDir())
+		var gaps, more []Gap
+		if len(k.gaps) > 0 {
+			gaps = append(gaps, Gap{What: "the kubelet's settings", Code: k.gaps[0].Code, Reason: k.gaps[0].Reason})
+		}
+		v.Capacity, v.HugePages, more = readCapacity(h, k)
 		gaps = append(gaps, more...)
 		gaps = append(gaps, v.settings(k)...)
 

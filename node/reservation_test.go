@@ -154,7 +154,7 @@ func TestReservationGaps(t *testing.T) {
 		{"processors", map[string]string{"sys/devices/system/cpu/online": "3-1\n"}, []string{`the number of processors could not be read: parsing /sys/devices/system/cpu/online: "3-1" is no list of processors`}},
 		{"processes", map[string]string{"proc/sys/kernel/pid_max": "! denied"}, []string{"the number of processes that the kernel allows could not be read: reading /proc/sys/kernel/pid_max: permission denied"}},
 		{"cgroup", map[string]string{"sys/fs/cgroup/system.slice/memory.current": "max\n"}, []string{`the memory of cgroup /system.slice could not be read: parsing /sys/fs/cgroup/system.slice/memory.current: "max\n" is no count`}},
-		{"configuration", map[string]string{"k": "! denied"}, []string{"kubelet configuration /k could not be read: reading /k: permission denied"}},
+		{"configuration", map[string]string{"k": "! denied"}, []string{"the kubelet's settings could not be read: reading /k: permission denied"}},
 		{"a reservation that is a number", map[string]string{"k": kubeletHead + "kubeReserved: {cpu: 1}\n"}, []string{"the setting kubeReserved could not be read: parsing kubeReserved: 1 of cpu is no string"}},
 		{"a reservation that is no quantity", map[string]string{"k": kubeletHead + "kubeReserved: {memory: 1GB}\n"}, []string{`the reserved amounts could not be read: reserving memory: parsing quantity "1GB": not a number with a suffix such as m, k, Ki, Mi or Gi`}},
 		{"a kernel that does not keep the peak (before 5.19)", map[string]string{"sys/fs/cgroup/system.slice/memory.peak": "! absent"}, nil},
@@ -174,6 +174,22 @@ func TestReservationGaps(t *testing.T) {
 				t.Errorf("(-want +got):\n%s", d)
 			}
 		})
+	}
+}
+
+func TestReservationWithoutKubelet(t *testing.T) {
+	q := Question{AskStatfs, "var/lib/kubelet"}
+	m := &memHost{files: machine(), errors: map[Question]*Error{q: {"asking the kernel for", "statfs of /var/lib/kubelet", Absent, ""}}}
+	h := m.host()
+	h.gathering.processes = func() (*processTable, error) { return &processTable{}, nil }
+	v, gaps, err := Reservation.Read(context.Background(), h)
+	if err != nil || len(gaps) != 0 || v.Kubelet != "absent" || v.Capacity.Memory != 8*gibibyte {
+		t.Errorf("got %+v, gaps %v, %v", v, gaps, err)
+	}
+	h.gathering.processes = func() (*processTable, error) { return &processTable{processes: []process{kubeletProcess()}}, nil }
+	h.gathering.kubelet = func() (*kubeletReading, error) { return readKubelet(h) }
+	if _, gaps, _ = Reservation.Read(context.Background(), h); len(gaps) != 1 {
+		t.Errorf("with a kubelet that has no folder: gaps %v, want one", gaps)
 	}
 }
 

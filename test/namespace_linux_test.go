@@ -69,7 +69,11 @@ func scanInside(root string, out *os.File) error {
 // scratch files; what it mounts goes with the namespace.
 func scanRoot(t *testing.T, script string) verify.Report {
 	t.Helper()
-	work := t.TempDir()
+	work, err := os.MkdirTemp("", "root") // t.TempDir has the test's name in it, and overlay options part at commas
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(work) })
 	root := filepath.Join(work, "root")
 	if err := os.Mkdir(root, 0o755); err != nil {
 		t.Fatal(err)
@@ -132,7 +136,7 @@ mount -t ext4 -o loop,rw $work/image $root
 `
 	btrfsRoot = `
 truncate -s 128M $work/image
-mkfs.btrfs -q $work/image
+mkfs.btrfs -q $work/image >/dev/null 2>&1
 mkdir $work/top
 mount -t btrfs -o loop $work/image $work/top
 btrfs -q subvolume create $work/top/snapshot >/dev/null
@@ -180,14 +184,14 @@ mount -t tmpfs -o ro tmpfs $root/usr
 `, wantLevel{0, map[string]verify.Verdict{"no-shadowed-paths": fail}}},
 		{"ext4 read-only", ext4Root + `
 mount -o remount,ro $root
-`, wantLevel{1, map[string]verify.Verdict{"image-read-only": pass, "image-unwritable": fail}}},
+`, wantLevel{1, map[string]verify.Verdict{"image-read-only": pass}}},
 		{"ext4 writable", ext4Root, wantLevel{0, map[string]verify.Verdict{"image-read-only": fail}}},
-		{"ext4 read-only by the mount alone, the file system writable elsewhere", ext4Root + `
+		{"ext4 read-only by the mount alone, a remount away from writable", ext4Root + `
 mount --bind $root $root
 mount -o remount,bind,ro $root
-`, wantLevel{0, map[string]verify.Verdict{"image-read-only": fail}}},
+`, wantLevel{1, map[string]verify.Verdict{"image-read-only": pass}}},
 		{"btrfs read-only subvolume, mounted read-only", btrfsRoot,
-			wantLevel{1, map[string]verify.Verdict{"image-read-only": pass, "image-unwritable": fail}}},
+			wantLevel{1, map[string]verify.Verdict{"image-read-only": pass}}},
 		{"btrfs read-only subvolume, remounted writable", btrfsRoot + `
 mount -o remount,rw $root
 `, wantLevel{0, map[string]verify.Verdict{"image-read-only": fail}}},

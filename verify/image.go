@@ -229,12 +229,14 @@ func (f *imageFacts) unwritable(p part, g Given) outcome {
 	return f.notSo(p, g, "writable-backing", fmt.Sprintf("%s is %s, which root can write after a remount or a change of its properties", p.Path, p.Type))
 }
 
-// notSo is the outcome on a part that can be written: a failure where systems
-// of this profile are otherwise, and no more than a fact where they are not. A
-// read-only bind of an ostree deployment is what such systems were before
-// composefs, whatever the profile offers today.
+// notSo is the outcome on a part that can be written: a failure, but where the
+// system offers no more. That is so on an ordinary host, in a read-only bind of
+// an ostree deployment, which is what such systems were before composefs, and
+// where the profile says it. Of a read-only root the generic profile knows
+// nothing, so there it is a failure.
 func (f *imageFacts) notSo(p part, g Given, code, why string) outcome {
-	if p.role == base && (!g.offers(2) || f.layout == ostreeBind) {
+	offered := g.offers(2) || g.Profile.Ordinary && f.layout != ordinary
+	if p.role == base && (!offered || f.layout == ostreeBind) {
 		return outcome{NotApplicable, "not-offered", why}
 	}
 	return outcome{Fail, code, why}

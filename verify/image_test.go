@@ -490,6 +490,7 @@ func TestOneEdit(t *testing.T) {
 			n.mount("90 1 8:1 / /mnt rw,relatime - ext4 /dev/sda1 rw,errors=remount-ro")
 		},
 		change: map[string]string{
+			"image-unwritable":       "fail writable-backing",
 			"image-read-only":        "fail writable-elsewhere",
 			"mount-namespaces-agree": "pass agree",
 			"image-unmodified":       "pass unmodified",
@@ -504,6 +505,7 @@ func TestOneEdit(t *testing.T) {
 			n.mount("90 1 8:2 / /mnt rw,relatime - ext4 /dev/sda2 rw")
 		},
 		change: map[string]string{
+			"image-unwritable":       "fail writable-backing",
 			"image-read-only":        "pass read-only",
 			"mount-namespaces-agree": "pass agree",
 			"image-unmodified":       "pass unmodified",
@@ -894,6 +896,7 @@ func TestOneEdit(t *testing.T) {
 			n.remount(t, "/ / rw,relatime - ext4 /dev/sda1 rw,errors=remount-ro", "/ / rw,relatime - ext4 /dev/sda1 ro,errors=remount-ro,emergency_ro")
 		},
 		change: map[string]string{
+			"image-unwritable":       "fail writable-backing",
 			"image-read-only":        "fail read-only-by-error",
 			"mount-namespaces-agree": "pass agree",
 			"image-unmodified":       "pass unmodified",
@@ -904,6 +907,7 @@ func TestOneEdit(t *testing.T) {
 		node: "debian",
 		edit: func(t *testing.T, n *imageNode) { n.remount(t, "/ / rw,relatime - ext4", "/ / ro,relatime - ext4") },
 		change: map[string]string{
+			"image-unwritable":       "fail writable-backing",
 			"image-read-only":        "pass read-only",
 			"mount-namespaces-agree": "pass agree",
 			"image-unmodified":       "pass unmodified",
@@ -914,6 +918,7 @@ func TestOneEdit(t *testing.T) {
 		node: "debian",
 		edit: func(t *testing.T, n *imageNode) { n.remount(t, "ext4 /dev/sda1 rw,", "ext4 /dev/sda1 ro,") },
 		change: map[string]string{
+			"image-unwritable":       "fail writable-backing",
 			"image-read-only":        "pass read-only",
 			"mount-namespaces-agree": "pass agree",
 			"image-unmodified":       "pass unmodified",
@@ -947,6 +952,7 @@ func TestOneEdit(t *testing.T) {
 			n.verity.Subvolumes = []node.MountedSubvolume{{Path: "/", ReadOnly: false}}
 		},
 		change: map[string]string{
+			"image-unwritable":       "fail writable-backing",
 			"image-read-only":        "fail writable-subvolume",
 			"mount-namespaces-agree": "pass agree",
 			"image-unmodified":       "pass unmodified",
@@ -1062,6 +1068,51 @@ func TestOneEdit(t *testing.T) {
 				{Path: "/home", Type: "tmpfs", Root: "/", Options: []string{"rw"}, Super: []string{"rw"}}}}}
 		},
 		level: 3,
+	}, {
+		name: "Talos's kubelet has an image of its own as its root",
+		node: "talos",
+		edit: func(_ *testing.T, n *imageNode) {
+			n.spaces = []node.MountNamespace{{Programs: []string{"/usr/local/bin/kubelet"}, Mounts: []node.Mount{
+				{Path: "/", Type: "overlay", Root: "/", Source: "overlay", Device: node.Device{Kind: "none"}, Options: []string{"rw"}, Super: []string{"rw", "lowerdir=/var/a", "upperdir=/var/b"}}}}}
+		},
+		level: 2,
+	}, {
+		name: "a shell that has the image itself writable in a namespace of its own",
+		node: "coreos-before",
+		edit: func(_ *testing.T, n *imageNode) {
+			n.spaces = []node.MountNamespace{{Programs: []string{"/usr/bin/bash"}, Mounts: []node.Mount{
+				{Path: "/usr", Type: "xfs", Root: "/ostree/deploy/fedora-coreos/deploy/abc.0/usr", Source: "/dev/vda4", Device: node.Device{Kind: "disk", Name: "root"},
+					Options: []string{"rw"}, Super: []string{"rw", "seclabel", "prjquota"}}}}}
+		},
+		change: map[string]string{"mount-namespaces-agree": "fail writable"},
+		level:  1,
+	}, {
+		name: "a service that started before the extensions were merged sees the image without them",
+		node: "flatcar",
+		edit: func(_ *testing.T, n *imageNode) {
+			n.spaces = []node.MountNamespace{{Programs: []string{"/usr/lib/systemd/systemd-udevd"}, Mounts: []node.Mount{
+				{Path: "/usr", Type: "ext4", Root: "/", Source: "/dev/mapper/usr", Device: node.Device{Kind: "dm", Name: "usr"}, Options: []string{"ro"}, Super: []string{"ro", "seclabel"}}}}}
+		},
+		level: 3,
+	}, {
+		name: "a service that sees the image where process 1 has an overlay of the system",
+		node: "talos",
+		edit: func(_ *testing.T, n *imageNode) {
+			n.spaces = []node.MountNamespace{{Programs: []string{"/sbin/init"}, Mounts: []node.Mount{
+				{Path: "/usr/libexec/kubernetes", Type: "squashfs", Root: "/usr/libexec/kubernetes", Source: "/dev/loop0",
+					Device: node.Device{Kind: "loop", Name: "/rootfs.sqsh (deleted)"}, Options: []string{"ro"}, Super: []string{"ro", "errors=continue"}}}}}
+		},
+		level: 2,
+	}, {
+		name: "another directory of the same file system in place of /usr/bin",
+		node: "talos",
+		edit: func(_ *testing.T, n *imageNode) {
+			n.spaces = []node.MountNamespace{{Programs: []string{"/sbin/init"}, Mounts: []node.Mount{
+				{Path: "/usr/bin", Type: "squashfs", Root: "/usr/share", Source: "/dev/loop0",
+					Device: node.Device{Kind: "loop", Name: "/rootfs.sqsh (deleted)"}, Options: []string{"ro"}, Super: []string{"ro", "errors=continue"}}}}}
+		},
+		change: map[string]string{"mount-namespaces-agree": "fail shadowed"},
+		level:  2,
 	}, {
 		name: "another file system on /usr/bin in the namespace of a service",
 		node: "flatcar",

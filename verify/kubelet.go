@@ -59,8 +59,8 @@ var KubeletAnonymousOff = Check{
 	ID: "kubelet-anonymous-off", Rev: 1, Topic: KubeletTopic, Severity: Critical,
 	Title: "the kubelet answers no anonymous requests",
 	Refs: []Ref{
-		{"CIS Kubernetes Benchmark v1.12", "4.2.1"}, {"Kubernetes STIG V2R6", "V-242391"},
-		{"NIST SP 800-53 r5", "AC-14"}, {"NIST SP 800-53 r5", "CM-6"}, {"BSI IT-Grundschutz", "APP.4.4.A3"}, {"PCI DSS v4.0.1", "2.2.1"},
+		{cisKubernetes, "4.2.1"}, {kubernetesSTIG, "V-242391"},
+		{sp80053, "AC-14"}, {sp80053, "CM-6"}, {grundschutz, "APP.4.4.A3"}, {pciDSS, "2.2.1"},
 	},
 	Help: Help{
 		Why: "Whoever reaches port 10250 of a kubelet that answers anonymous requests is one authorization rule away from a shell in every pod of the node.",
@@ -87,8 +87,8 @@ var KubeletAuthorizationWebhook = Check{
 	ID: "kubelet-authorization-webhook", Rev: 1, Topic: KubeletTopic, Severity: Critical,
 	Title: "the kubelet asks the API server what a caller may do",
 	Refs: []Ref{
-		{"CIS Kubernetes Benchmark v1.12", "4.2.2"}, {"Kubernetes STIG V2R6", "V-242392"},
-		{"NIST SP 800-53 r5", "AC-3"}, {"NIST SP 800-53 r5", "CM-6"}, {"BSI IT-Grundschutz", "APP.4.4.A3"}, {"PCI DSS v4.0.1", "2.2.1"},
+		{cisKubernetes, "4.2.2"}, {kubernetesSTIG, "V-242392"},
+		{sp80053, "AC-3"}, {sp80053, "CM-6"}, {grundschutz, "APP.4.4.A3"}, {pciDSS, "2.2.1"},
 	},
 	Help: Help{
 		Why: "With AlwaysAllow every caller that the kubelet knows may run commands in every container of the node, whatever RBAC says.",
@@ -118,8 +118,8 @@ var KubeletReadOnlyPortClosed = Check{
 	ID: "kubelet-read-only-port-closed", Rev: 1, Topic: KubeletTopic, Severity: High,
 	Title: "the kubelet's read-only port is closed",
 	Refs: []Ref{
-		{"CIS Kubernetes Benchmark v1.12", "4.2.4"}, {"Kubernetes STIG V2R6", "V-242387"},
-		{"NIST SP 800-53 r5", "CM-7"}, {"NIST SP 800-53 r5", "SC-8"}, {"PCI DSS v4.0.1", "2.2.4"},
+		{cisKubernetes, "4.2.4"}, {kubernetesSTIG, "V-242387"},
+		{sp80053, "CM-7"}, {sp80053, "SC-8"}, {pciDSS, "2.2.4"},
 	},
 	Help: Help{
 		Why: "The read-only port tells whoever asks, without TLS and without a name, which pods run here, with their environment as far as it is in their specification.",
@@ -165,8 +165,8 @@ var KubeletClientCASet = Check{
 	ID: "kubelet-client-ca-set", Rev: 1, Topic: KubeletTopic, Severity: High,
 	Title: "the kubelet knows the certificate authority of its callers",
 	Refs: []Ref{
-		{"CIS Kubernetes Benchmark v1.12", "4.2.3"}, {"Kubernetes STIG V2R6", "V-242420"},
-		{"NIST SP 800-53 r5", "IA-5(2)"}, {"NIST SP 800-53 r5", "CM-6"}, {"PCI DSS v4.0.1", "2.2.1"},
+		{cisKubernetes, "4.2.3"}, {kubernetesSTIG, "V-242420"},
+		{sp80053, "IA-5(2)"}, {sp80053, "CM-6"}, {pciDSS, "2.2.1"},
 	},
 	Help: Help{
 		Why: "Without a certificate authority the kubelet accepts no client certificate, and callers such as the API server have to come with a token or anonymously.",
@@ -201,7 +201,7 @@ var KubeletCertificatesRotate = Check{
 	ID: "kubelet-certificates-rotate", Rev: 1, Topic: KubeletTopic, Severity: Medium,
 	Title: "the kubelet's own credential is renewed before it expires",
 	Refs: []Ref{
-		{"CIS Kubernetes Benchmark v1.12", "4.2.10"}, {"NIST SP 800-53 r5", "IA-5"}, {"NIST SP 800-53 r5", "CM-6"}, {"PCI DSS v4.0.1", "8.3.2"},
+		{cisKubernetes, "4.2.10"}, {sp80053, "IA-5"}, {sp80053, "CM-6"}, {pciDSS, "8.3.2"},
 	},
 	Help: Help{
 		Why: "A client certificate that nothing renews is either valid for years, which is how long a stolen one works, or takes the node out of the cluster on the day it expires.",
@@ -254,7 +254,7 @@ var KubeletTLSFloor = Check{
 	ID: "kubelet-tls-floor", Rev: 1, Topic: KubeletTopic, Severity: Medium,
 	Title: "the kubelet speaks TLS 1.2 or newer, with strong ciphers only where they are chosen",
 	Refs: []Ref{
-		{"CIS Kubernetes Benchmark v1.12", "4.2.12"}, {"NIST SP 800-53 r5", "SC-8(1)"}, {"NIST SP 800-53 r5", "SC-13"}, {"PCI DSS v4.0.1", "2.2.7"},
+		{cisKubernetes, "4.2.12"}, {sp80053, "SC-8(1)"}, {sp80053, "SC-13"}, {pciDSS, "2.2.7"},
 	},
 	Help: Help{
 		Why: "Commands and logs of every pod go over the kubelet's port; an old protocol or cipher lets them be read or changed on the way.",
@@ -300,7 +300,7 @@ var KubeletTLSFloor = Check{
 var KubeletKernelDefaultsProtected = Check{
 	ID: "kubelet-kernel-defaults-protected", Rev: 1, Topic: KubeletTopic, Severity: High,
 	Title: "the kubelet changes no kernel setting and refuses to start where one is wrong",
-	Refs:  []Ref{{"Kubernetes STIG V2R6", "V-242434"}, {"NIST SP 800-53 r5", "CM-6"}, {"NIST SP 800-53 r5", "SC-2"}},
+	Refs:  []Ref{{kubernetesSTIG, "V-242434"}, {sp80053, "CM-6"}, {sp80053, "SC-2"}},
 	Help: Help{
 		Why: "A kubelet that silently sets vm.overcommit_memory, kernel.panic and others itself hides that the system's own settings were changed or never made.",
 		How: "protectKernelDefaults as it takes effect has to be true; the kubelet's default is false, with --config and without.",
@@ -326,9 +326,9 @@ var KubeletConfigClosed = Check{
 	ID: "kubelet-config-closed", Rev: 1, Topic: KubeletTopic, Severity: Medium,
 	Title: "only root can read and change the kubelet's configuration",
 	Refs: []Ref{
-		{"CIS Kubernetes Benchmark v1.12", "4.1.9"}, {"CIS Kubernetes Benchmark v1.12", "4.1.10"},
-		{"Kubernetes STIG V2R6", "V-242406"}, {"Kubernetes STIG V2R6", "V-242407"}, {"Kubernetes STIG V2R6", "V-242456"}, {"Kubernetes STIG V2R6", "V-242457"},
-		{"NIST SP 800-53 r5", "CM-5(6)"}, {"PCI DSS v4.0.1", "7.2.5"},
+		{cisKubernetes, "4.1.9"}, {cisKubernetes, "4.1.10"},
+		{kubernetesSTIG, "V-242406"}, {kubernetesSTIG, "V-242407"}, {kubernetesSTIG, "V-242456"}, {kubernetesSTIG, "V-242457"},
+		{sp80053, "CM-5(6)"}, {pciDSS, "7.2.5"},
 	},
 	Help: Help{
 		Why: "Whoever may write the file or a drop-in switches authentication off at the next start of the kubelet; whoever may read it learns how the node is guarded.",
@@ -360,10 +360,10 @@ var KubeletConfigClosed = Check{
 		switch {
 		case len(open) > 0:
 			return fail("open", "not for root alone with mode 0600: "+strings.Join(open, ", "), open...)
+		case len(k.Unread) > 0:
+			return unreadSettings("there may be more files", k)
 		case len(unseen) > 0:
 			return unknown("file-unseen", "mode and owner could not be seen: "+strings.Join(unseen, ", "), unseen...)
-		case len(k.Unread) > 0:
-			return unknown("settings-unread", "there may be more files: "+k.Unread[0]+" could not be read", k.Unread...)
 		case len(looked) == 0:
 			return notApplicable("no-file", "the kubelet was started without a configuration file: all that it was told stands in its arguments")
 		}

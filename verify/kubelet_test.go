@@ -46,7 +46,7 @@ func byFlag(k *node.KubeletState) {
 	}
 }
 
-func unread(k *node.KubeletState) { k.Unread = []string{"kubelet configuration /k"} }
+func unread(k *node.KubeletState) { k.Unread = aGap }
 
 func absent(k *node.KubeletState) { *k = node.KubeletState{Found: "absent"} }
 
@@ -117,8 +117,8 @@ func TestKubeletAnonymousOff(t *testing.T) {
 		{"default without --config", factsOf(with(kubelet(), withoutConfig)), "fail on", "true (the kubelet's default without --config)", []string{key}},
 		{"a flag turns it on", factsOf(with(kubelet(key, "true"), byFlag)), "fail on", "flag --x", nil},
 		{"standalone", factsOf(with(kubelet(key, "true"), func(k *node.KubeletState) { k.Flags = []string{"config"} })), "fail on", "it runs without a cluster: words of the profile", nil},
-		{"a file that could not be read may say otherwise", factsOf(with(kubelet(key, "true"), unread)), "unknown settings-unread", "may say otherwise", nil},
-		{"not in what could be read", factsOf(with(with(kubelet(), withoutConfig), unread)), "unknown settings-unread", "kubelet configuration /k could not be read", nil},
+		{"a file that could not be read may say otherwise", factsOf(with(kubelet(key, "true"), unread)), "unknown gap-denied", "unless it stands elsewhere too", nil},
+		{"not in what could be read", factsOf(with(with(kubelet(), withoutConfig), unread)), "unknown gap-denied", "kubelet configuration /k could not be read", nil},
 		{"a flag beats what could not be read", factsOf(with(with(kubelet(key, "true"), byFlag), unread)), "fail on", "flag --x", nil},
 		{"gap", gapped(factsOf(kubelet())), "unknown gap-denied", "permission denied", nil},
 		{"a fail stays with a gap", gapped(factsOf(with(kubelet(key, "true"), byFlag))), "fail on", "", nil},
@@ -137,7 +137,7 @@ func TestKubeletAuthorizationWebhook(t *testing.T) {
 		{"always allow", factsOf(kubelet(key, `"AlwaysAllow"`)), "fail not-webhook", key + ` is "AlwaysAllow"`, []string{key}},
 		{"default without --config", factsOf(with(kubelet(), withoutConfig)), "fail not-webhook", "without --config", nil},
 		{"a number", factsOf(kubelet(key, "1")), "fail not-webhook", "", nil},
-		{"unread", factsOf(with(kubelet(), unread)), "unknown settings-unread", "", nil},
+		{"unread", factsOf(with(kubelet(), unread)), "unknown gap-denied", "", nil},
 		{"gap", gapped(factsOf(kubelet())), "unknown gap-denied", "", nil},
 		{"no kubelet", factsOf(with(kubelet(), absent)), "not-applicable no-kubelet", "", nil},
 		{"no fact", node.Facts{}, "unknown fact-not-recorded", "", nil},
@@ -160,7 +160,7 @@ func TestKubeletReadOnlyPortClosed(t *testing.T) {
 		{"another program has the number", factsOf(kubelet(key, "0"), listens("/usr/bin/nginx", 10255)), "pass closed", "", nil},
 		{"another port", factsOf(kubelet(key, "10300"), listens("/usr/bin/kubelet", 10300)), "fail listening", "", nil},
 		{"the kubelet's own port", factsOf(kubelet(), listens("/usr/bin/kubelet", 10250)), "pass closed", "", nil},
-		{"unread", factsOf(with(kubelet(), unread), none), "unknown settings-unread", "", nil},
+		{"unread", factsOf(with(kubelet(), unread), none), "unknown gap-denied", "", nil},
 		{"unread, and it listens", factsOf(with(kubelet(), unread), listens("/usr/bin/kubelet", 10255)), "fail listening", "", nil},
 		{"no port", factsOf(kubelet(key, `"x"`), none), "unknown setting-malformed", "", nil},
 		{"gap", gapped(factsOf(kubelet(), none)), "unknown gap-denied", "", nil},
@@ -183,7 +183,7 @@ func TestKubeletClientCASet(t *testing.T) {
 		{"set to nothing", factsOf(kubelet(key, `""`)), "fail not-set", "", nil},
 		{"no such file", factsOf(with(set, found("no"))), "fail file-missing", "there is no such file", nil},
 		{"a file that cannot be seen", factsOf(with(set, found("unknown"))), "unknown file-unseen", "", nil},
-		{"unread", factsOf(with(kubelet(), unread)), "unknown settings-unread", "", nil},
+		{"unread", factsOf(with(kubelet(), unread)), "unknown gap-denied", "", nil},
 		{"gap", gapped(factsOf(set)), "unknown gap-denied", "", nil},
 		{"no kubelet", factsOf(with(kubelet(), absent)), "not-applicable no-kubelet", "", nil},
 		{"no fact", node.Facts{}, "unknown fact-not-recorded", "", nil},
@@ -202,7 +202,7 @@ func TestKubeletCertificatesRotate(t *testing.T) {
 		{"off, and the kubeconfig may not be read", factsOf(with(kubelet(), credential("unknown"))), "unknown credential-unread", "", nil},
 		{"bootstrapping", factsOf(with(kubelet(key, "true"), credential("absent"))), "pass rotates", "", nil},
 		{"without a cluster", factsOf(with(kubelet(), func(k *node.KubeletState) { k.Credential, k.Flags = "", nil })), "not-applicable no-credential", "", nil},
-		{"unread", factsOf(with(kubelet(), unread)), "unknown settings-unread", "", nil},
+		{"unread", factsOf(with(kubelet(), unread)), "unknown gap-denied", "", nil},
 		{"gap", gapped(factsOf(kubelet(key, "true"))), "unknown gap-denied", "", nil},
 		{"no kubelet", factsOf(with(kubelet(), absent)), "not-applicable no-kubelet", "", nil},
 		{"no fact", node.Facts{}, "unknown fact-not-recorded", "", nil},
@@ -217,8 +217,8 @@ func TestKubeletTLSFloor(t *testing.T) {
 		{"TLS 1.1", factsOf(kubelet("tlsMinVersion", `"VersionTLS11"`)), "fail old-version", "", []string{"tlsMinVersion"}},
 		{"a weak suite", factsOf(kubelet("tlsCipherSuites", `["TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256","TLS_RSA_WITH_3DES_EDE_CBC_SHA"]`)), "fail weak-ciphers", "3DES", []string{"TLS_RSA_WITH_3DES_EDE_CBC_SHA"}},
 		{"no list", factsOf(kubelet("tlsCipherSuites", `"x"`)), "unknown setting-malformed", "", nil},
-		{"unread", factsOf(with(kubelet(), unread)), "unknown settings-unread", "", nil},
-		{"suites unread", factsOf(with(with(kubelet("tlsMinVersion", `"VersionTLS12"`), byFlag), unread)), "unknown settings-unread", "tlsCipherSuites", nil},
+		{"unread", factsOf(with(kubelet(), unread)), "unknown gap-denied", "", nil},
+		{"suites unread", factsOf(with(with(kubelet("tlsMinVersion", `"VersionTLS12"`), byFlag), unread)), "unknown gap-denied", "tlsCipherSuites", nil},
 		{"gap", gapped(factsOf(kubelet())), "unknown gap-denied", "", nil},
 		{"no kubelet", factsOf(with(kubelet(), absent)), "not-applicable no-kubelet", "", nil},
 		{"no fact", node.Facts{}, "unknown fact-not-recorded", "", nil},
@@ -231,7 +231,7 @@ func TestKubeletKernelDefaultsProtected(t *testing.T) {
 		{"on", factsOf(kubelet(key, "true")), "pass protected", "", nil},
 		{"off", factsOf(kubelet(key, "false")), "fail off", "", []string{key}},
 		{"default", factsOf(kubelet()), "fail off", "the kubelet's default with --config", nil},
-		{"unread", factsOf(with(kubelet(), unread)), "unknown settings-unread", "", nil},
+		{"unread", factsOf(with(kubelet(), unread)), "unknown gap-denied", "", nil},
 		{"gap", gapped(factsOf(kubelet(key, "true"))), "unknown gap-denied", "", nil},
 		{"no kubelet", factsOf(with(kubelet(), absent)), "not-applicable no-kubelet", "", nil},
 		{"no fact", node.Facts{}, "unknown fact-not-recorded", "", nil},
@@ -250,7 +250,7 @@ func TestKubeletConfigClosed(t *testing.T) {
 		{"mode 0400", factsOf(with(kubelet(), add(node.KubeletFile{Role: "drop-in", Path: "/d/1.conf", Found: "yes", Mode: 0o400}))), "pass closed", "", nil},
 		{"setuid", factsOf(with(kubelet(), add(node.KubeletFile{Role: "drop-in", Path: "/d/1.conf", Found: "yes", Mode: 0o4600}))), "fail open", "mode 4600", nil},
 		{"unseen", factsOf(with(kubelet(), add(node.KubeletFile{Role: "drop-in", Path: "/d/1.conf", Found: "unknown"}))), "unknown file-unseen", "/d/1.conf", nil},
-		{"unread", factsOf(with(kubelet(), unread)), "unknown settings-unread", "", nil},
+		{"unread", factsOf(with(kubelet(), unread)), "unknown gap-denied", "", nil},
 		{"without a file", factsOf(with(kubelet(), withoutConfig)), "not-applicable no-file", "", nil},
 		{"gap", gapped(factsOf(kubelet())), "unknown gap-denied", "", nil},
 		{"no kubelet", factsOf(with(kubelet(), absent)), "not-applicable no-kubelet", "", nil},

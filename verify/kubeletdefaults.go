@@ -71,11 +71,11 @@ func effective(k node.KubeletState, key string) (kubeletSetting, *Finding) {
 	// An empty text is what the kubelet itself replaces by its default.
 	written = written && v.JSON != `""`
 	if len(k.Unread) > 0 && (!written || !certain(v.From)) {
-		reason := fmt.Sprintf("%s is not known: %s could not be read", key, k.Unread[0])
+		what := key + " is not known"
 		if written {
-			reason = fmt.Sprintf("%s is %s (%s), but %s could not be read and may say otherwise", key, v.JSON, v.From, k.Unread[0])
+			what = fmt.Sprintf("%s is %s (%s), unless it stands elsewhere too", key, v.JSON, v.From)
 		}
-		f := unknown("settings-unread", reason, k.Unread...)
+		f := unreadSettings(what, k)
 		return kubeletSetting{}, &f
 	}
 	if written {
@@ -90,6 +90,18 @@ func effective(k node.KubeletState, key string) (kubeletSetting, *Finding) {
 		return kubeletSetting{}, &f
 	}
 	return kubeletSetting{key, d, from, false}, nil
+}
+
+// unreadSettings is the finding of a judge whose settings may stand in a place
+// that could not be read. Its code is that of [withGaps], so that what more rights
+// would settle is told apart.
+func unreadSettings(what string, k node.KubeletState) Finding {
+	items := make([]string, len(k.Unread))
+	for i, g := range k.Unread {
+		items[i] = g.String()
+	}
+	first := max(0, slices.IndexFunc(k.Unread, func(g node.Gap) bool { return g.Code != node.Denied }))
+	return unknown("gap-"+string(k.Unread[first].Code), what+": "+items[first], items...)
 }
 
 // certain reports whether a value stands on the command line, which nothing overrides.

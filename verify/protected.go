@@ -283,21 +283,21 @@ type imageFacts struct {
 	noSystem *node.Missing
 	verity   node.VerityState
 	noVerity *node.Missing
-	leaned   []holding // the parts of verity that the verdict rests on
+	leaned   []backing // the parts of verity that the verdict rests on
 }
 
-// holding is a part of the fact verity that a verdict can rest on alone.
-type holding string
+// backing is a part of the fact verity that a verdict can rest on alone.
+type backing string
 
 const (
-	devices    holding = "device" // device-mapper, loop devices, hashes on the command line
-	composefs  holding = "ostree" // what ostree says of its image
-	subvolumes holding = "subvolume"
+	devices    backing = "device" // device-mapper, loop devices, hashes on the command line
+	composefs  backing = "ostree" // what ostree says of its image
+	subvolumes backing = "subvolume"
 )
 
 // held is what holds the content of the mounted file systems, or the outcome
 // where that is not known. What says which part of it the verdict rests on.
-func (f *imageFacts) held(what holding) (node.VerityState, *outcome) {
+func (f *imageFacts) held(what backing) (node.VerityState, *outcome) {
 	f.leaned = append(f.leaned, what)
 	if f.noVerity != nil {
 		m := withoutFact(f.noVerity)
@@ -355,7 +355,7 @@ func imageJudge(needed func(*imageFacts) Judge) Judge {
 
 // gapIn says in which part of the fact verity a gap is. One that names neither
 // ostree nor a subvolume counts as one in the devices, on which most rests.
-func gapIn(g node.Gap) holding {
+func gapIn(g node.Gap) backing {
 	switch {
 	case strings.Contains(g.What, "subvolume"):
 		return subvolumes

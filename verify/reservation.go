@@ -21,8 +21,8 @@ var reservationChecks = []Check{
 }
 
 var reservationRefs = []Ref{
-	{"NIST SP 800-53 r5", "SC-5"}, {"NIST SP 800-53 r5", "SC-6"}, {"BSI IT-Grundschutz", "SYS.1.6.A15"},
-	{"ISO/IEC 27001:2022", "A.8.6"}, {"SOC 2", "A1.1"}, {"PCI Guidance for Containers and Container Orchestration Tools v1.0", "11.1"},
+	{sp80053, "SC-5"}, {sp80053, "SC-6"}, {grundschutz, "SYS.1.6.A15"},
+	{iso27001, "8.6"}, {soc2, "A1.1"}, {pciContainers, "11.1"},
 }
 
 // onReservation makes a judge of the reservation that knows which of the
@@ -33,7 +33,7 @@ func onReservation(f func(node.KubeletState, node.ReservationState, Given) Findi
 			return f
 		}
 		if len(k.Unread) > 0 {
-			return unknown("settings-unread", "what is reserved is not known: "+k.Unread[0]+" could not be read", k.Unread...)
+			return unreadSettings("what is reserved is not known", k)
 		}
 		return f(k, r, g)
 	})
@@ -50,7 +50,7 @@ var KubeReservedSet = Check{
 		Remedy: reservedRemedy("kubeReserved", "kube-reserved"),
 	},
 	Judge: onKubelet(func(k node.KubeletState, g Given) Finding {
-		return judgeReserved(k, "kubeReserved", "systemReserved", g.Profile.Kubelet.NoKubeReserved)
+		return judgeReserved(k, "kubeReserved", "itself and the container runtime", "systemReserved", g.Profile.Kubelet.NoKubeReserved)
 	}),
 }
 
@@ -65,13 +65,14 @@ var SystemReservedSet = Check{
 		Remedy: reservedRemedy("systemReserved", "system-reserved"),
 	},
 	Judge: onKubelet(func(k node.KubeletState, g Given) Finding {
-		return judgeReserved(k, "systemReserved", "kubeReserved", g.Profile.Kubelet.NoSystemReserved)
+		return judgeReserved(k, "systemReserved", "the services of the system", "kubeReserved", g.Profile.Kubelet.NoSystemReserved)
 	}),
 }
 
-// judgeReserved demands cpu and memory of the setting key, or of the setting
-// instead where the system reserves for both there, which words then say.
-func judgeReserved(k node.KubeletState, key, instead, words string) Finding {
+// judgeReserved demands cpu and memory of the setting key, which keeps them for
+// beneficiary, or of the setting instead where the system reserves for both
+// there, which words then say.
+func judgeReserved(k node.KubeletState, key, beneficiary, instead, words string) Finding {
 	set, s, f := amounts(k, key)
 	if f != nil {
 		return *f
@@ -91,7 +92,7 @@ func judgeReserved(k node.KubeletState, key, instead, words string) Finding {
 	case len(set) == 0 && words != "" && len(missingOf(other, cpus)) == 0:
 		return pass("covered", os.String()+": "+words)
 	case len(set) == 0:
-		return fail("not-set", key+" is not set: nothing is kept from pods", missing...)
+		return fail("not-set", key+" is not set: the kubelet keeps nothing from pods for "+beneficiary, missing...)
 	}
 	return fail("incomplete", fmt.Sprintf("%s: no %s is reserved", s, strings.Join(missing, " and no ")), missing...)
 }
@@ -208,7 +209,7 @@ var ReservationEnforced = Check{
 var AllocatableConsistent = Check{
 	ID: "allocatable-consistent", Rev: 1, Topic: Reservation, Severity: Medium,
 	Title: "what is left for pods is more than nothing and less than the machine has",
-	Refs:  slices.Concat(reservationRefs, []Ref{{"BSI IT-Grundschutz", "APP.4.4.A13"}}),
+	Refs:  slices.Concat(reservationRefs, []Ref{{grundschutz, "APP.4.4.A13"}}),
 	Help: Help{
 		Why:    "A reservation above the capacity leaves a node that takes no pod, or a kubelet that does not start again; none at all leaves a node whose pods can take everything.",
 		How:    "Capacity as the kubelet counts it (processors online, MemTotal, the file system of its root folder, the smaller of pid_max and threads-max), less huge pages, kubeReserved, systemReserved and the hard eviction thresholds that take effect: each amount has to be positive, and memory below the capacity. The node object of the Kubernetes API is not compared here.",
@@ -259,7 +260,7 @@ var AllocatableConsistent = Check{
 var ReservationCoversUse = Check{
 	ID: "reservation-covers-use", Rev: 1, Topic: Reservation, Severity: Medium,
 	Title: "the memory that is reserved covers what the system's own cgroups hold",
-	Refs:  slices.Concat(reservationRefs, []Ref{{"NIST SP 800-53 r5", "SC-5(2)"}}),
+	Refs:  slices.Concat(reservationRefs, []Ref{{sp80053, "SC-5(2)"}}),
 	Help: Help{
 		Why:    "A reservation below what the system, the kubelet and the runtime already hold is a promise to pods that the node cannot keep: it runs into eviction or the OOM killer.",
 		How:    "Memory of kubeReserved and systemReserved together against what the cgroups of the system, the kubelet and the runtime hold and the kernel cannot take back (without page cache and reclaimable slab), each rounded up to 16 MiB. The highest use since boot is told beside it; it counts page cache, so that a peak above the reservation is no failure by itself.",

@@ -2,6 +2,7 @@ package verify
 
 import (
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 
@@ -65,7 +66,7 @@ var mountNamespacesAgree = Check{
 	Help: Help{
 		Why: "Mounts are per namespace. \"ostree admin unlock --transient\" shows process 1 a read-only /usr and one shell a writable one.",
 		How: "In every other mount namespace of a host process, a mount on or below a protected path must be read-only and show the same directory of the same file system as process 1's. " +
-			"Narrowing is no fault: systemd covers paths with an empty, inaccessible directory. Programs that update the system may write where the profile says so.",
+			"Narrowing is no fault: systemd covers paths with an empty, inaccessible directory. A service whose / is another file system runs in an image of its own and is judged by where its program comes from. Programs that update the system may write where the profile says so.",
 		Remedy: map[string]string{
 			"": "Stop the process that the finding names and reboot the node.",
 		},
@@ -82,10 +83,11 @@ func namespacesAgree(im *imageFacts, spaces []node.MountNamespace, g Given) Find
 	for _, space := range spaces {
 		who := strings.Join(space.Programs, ", ")
 		for _, m := range space.Mounts {
-			if !slices.Contains(im.paths, m.Path) && !holdsPrograms(m.Path) || declaredShadow(m, g.Profile) || declaredNamespace(space, m, g) {
-				continue
-			}
 			switch {
+			case m.Path == "/" && !im.shows(m):
+				// A service in an image of its own, as Talos runs its kubelet: where
+				// its program comes from is another check.
+			case !slices.Contains(im.paths, m.Path) && !holdsPrograms(m.Path), declaredShadow(m, g.Profile), declaredNamespace(space, m, g):
 			case hasUpper(m), !m.ReadOnly() && !imageType(m.Type):
 				writable = append(writable, fmt.Sprintf("%s in %s", nameOf(m), who))
 			case !im.shows(m):
@@ -103,17 +105,26 @@ func namespacesAgree(im *imageFacts, spaces []node.MountNamespace, g Given) Find
 }
 
 // shows reports whether m shows what process 1 has on its path: the same
-// directory of the same file system, or nothing that could be run.
+// directory of the same file system, or of the image below what the system
+// mounts over it, or nothing that could be run.
 func (im osImage) shows(m node.Mount) bool {
 	if memoryType(m.Type) && below(m.Root, "/systemd/inaccessible") {
 		return true // systemd.exec(5), InaccessiblePaths=
 	}
-	own, ok := carrier(im.mounts, m.Path)
-	if !ok || own.Type != m.Type || own.Source != m.Source || own.Device != m.Device || !slices.Equal(own.Super[1:], m.Super[1:]) {
-		return false
+	seen, ok := carrier(im.mounts, m.Path)
+	if ok && sameDirectory(m, seen) {
+		return true
 	}
-	rest := strings.TrimPrefix(m.Path, strings.TrimSuffix(own.Path, "/"))
-	return strings.TrimSuffix(m.Root, "/") == strings.TrimSuffix(strings.TrimSuffix(own.Root, "/")+rest, "/")
+	return slices.ContainsFunc(im.parts, func(p part) bool {
+		return p.role != over && below(m.Path, p.Path) && sameDirectory(m, p.Mount)
+	})
+}
+
+// sameDirectory reports whether m shows, on its own path, the directory that
+// has this path on own.
+func sameDirectory(m, own node.Mount) bool {
+	return own.Type == m.Type && own.Source == m.Source && own.Device == m.Device && slices.Equal(own.Super[1:], m.Super[1:]) &&
+		path.Join("/", m.Root) == path.Join("/", own.Root, strings.TrimPrefix(m.Path, own.Path))
 }
 
 // declaredNamespace reports whether the profile says that every program in the

@@ -54,7 +54,7 @@ func (s *Site) Check(w io.Writer, id string, nodes []Node, at time.Time) error {
 				continue
 			}
 			t[f.Verdict]++
-			v := verdictOn{n, f, mark(f.Verdict), class(f)}
+			v := verdictOn{n, f, mark(f), class(f)}
 			switch {
 			case len(p.Shown)+len(p.Rest) >= maxRows:
 				p.Left++

@@ -60,7 +60,8 @@ type cluster struct {
 
 type row struct {
 	Node
-	Grade grade
+	Grade  grade
+	System string
 }
 
 // Fleet draws the page that answers whether the fleet is sound. Self is the
@@ -74,7 +75,7 @@ func (s *Site) Fleet(w io.Writer, nodes []Node, self string, at time.Time) error
 			f.Silent = append(f.Silent, n)
 		}
 		if len(f.Rows) < maxRows {
-			f.Rows = append(f.Rows, row{n, n.Grade()})
+			f.Rows = append(f.Rows, row{n, n.Grade(), s.system(n)})
 		} else {
 			f.Left++
 		}
@@ -97,7 +98,7 @@ func answer(nodes []Node) string {
 		return "No node has reported yet."
 	}
 	verb := "report"
-	if reporting == 1 {
+	if reporting == 1 || all == 1 {
 		verb = "reports"
 	}
 	text := fmt.Sprintf("%s of %s %s", number(reporting), plural(all, "node", "nodes"), verb)
@@ -146,7 +147,7 @@ func (s *Site) tasks(nodes []Node, verdict verify.Verdict) []task {
 				t.Example = ""
 			}
 			if rank(f.Severity) <= rank(t.Severity) {
-				t.Severity, t.Class, t.Mark = f.Severity, class(f), mark(f.Verdict)
+				t.Severity, t.Class, t.Mark = f.Severity, class(f), mark(f)
 			}
 		}
 	}

@@ -36,22 +36,17 @@ func (g grade) Words() string { return grades[g].Words }
 // Grade sums up the node. A silent one is never more than silent: what was
 // true when it last reported proves nothing now.
 func (n Node) Grade() grade {
+	if n.Silent {
+		return silent
+	}
 	g := sound
 	for _, f := range n.Report.Findings {
-		switch {
-		case f.Verdict == verify.Fail && rank(f.Severity) <= rank(verify.High):
-			g = min(g, bad)
-		case f.Verdict == verify.Fail:
-			g = min(g, poor)
-		case f.Verdict == verify.Unknown:
-			g = min(g, open)
+		if of, ok := gradeOf(f); ok {
+			g = min(g, of)
 		}
 	}
 	if len(n.Report.Findings) == 0 {
 		g = open // nothing was judged
-	}
-	if n.Silent {
-		return silent
 	}
 	return g
 }
@@ -81,32 +76,35 @@ func byGrade(a, b Node) int {
 	)
 }
 
-// mark is the sign of a verdict, as the table of a scan has it.
-func mark(v verify.Verdict) string {
-	switch v {
+// gradeOf is the grade of a node that had this finding alone. What does not
+// apply has none.
+func gradeOf(f verify.Finding) (g grade, ok bool) {
+	switch f.Verdict {
 	case verify.Fail:
-		return "✗"
+		if rank(f.Severity) <= rank(verify.High) {
+			return bad, true
+		}
+		return poor, true
 	case verify.Pass:
-		return "✓"
+		return sound, true
 	case verify.NotApplicable:
-		return "–"
+		return sound, false
 	default:
-		return "?"
+		return open, true
 	}
 }
 
-// class is the style of a finding: the same as of the node that it makes.
-func class(f verify.Finding) string {
-	switch {
-	case f.Verdict == verify.Fail && rank(f.Severity) <= rank(verify.High):
-		return bad.Class()
-	case f.Verdict == verify.Fail:
-		return poor.Class()
-	case f.Verdict == verify.Pass:
-		return sound.Class()
-	case f.Verdict == verify.NotApplicable:
-		return "aside"
-	default:
-		return open.Class()
+// mark and class are the sign and the style of a finding, those of its grade.
+func mark(f verify.Finding) string {
+	if g, ok := gradeOf(f); ok {
+		return g.Mark()
 	}
+	return "–"
+}
+
+func class(f verify.Finding) string {
+	if g, ok := gradeOf(f); ok {
+		return g.Class()
+	}
+	return "aside"
 }

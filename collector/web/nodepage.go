@@ -17,15 +17,15 @@ import (
 // nodePage is the data of the page of one node.
 type nodePage struct {
 	Node
-	Grade   grade
-	Answer  string
-	Profile string // in words
-	Steps   []step
-	Topics  []topic
-	Aside   []finding // checks that make no sense on this kind of host
-	Facts   []fact
-	Clock   string // what is odd about the node's clock, or ""
-	JSON    string // the address of the report
+	Grade  grade
+	Answer string
+	System string // its name and version
+	Steps  []step
+	Topics []topic
+	Aside  []finding // checks that make no sense on this kind of host
+	Facts  []fact
+	Clock  string // what is odd about the node's clock, or ""
+	JSON   string // the address of the report
 }
 
 // step is one of the five that make the level.
@@ -62,7 +62,7 @@ type finding struct {
 	Title  string
 	Mark   string
 	Class  string
-	Remedy string // how to put it right here, "" where none is known
+	Remedy string // how to put it right here, where it fails
 	Hidden int    // items beyond the limit
 	Rests  []reading
 }
@@ -91,7 +91,7 @@ const maxValue = 16 << 10
 func (s *Site) Node(w io.Writer, n Node, at time.Time) error {
 	p := nodePage{
 		Node: n, Grade: n.Grade(), Answer: nodeAnswer(n),
-		Profile: s.profile(n.Report.Profile.Name).Title, Clock: clock(n),
+		System: s.system(n), Clock: clock(n),
 		JSON: "/v1" + NodePath(n.Cluster, n.Name),
 	}
 	p.Steps = levelSteps(n.Report)
@@ -142,10 +142,10 @@ func clock(n Node) string {
 func levelSteps(r verify.Report) []step {
 	var out []step
 	for i, st := range steps {
-		s := step{Number: i + 1, Name: st.name, Check: st.check, Mark: mark(verify.Unknown), Class: "aside", Verdict: "not judged"}
+		s := step{Number: i + 1, Name: st.name, Check: st.check, Mark: grades[open].Mark, Class: "aside", Verdict: "not judged"}
 		for _, f := range r.Findings {
 			if f.Check == st.check {
-				s.Mark, s.Class, s.Verdict, s.Reason = mark(f.Verdict), class(f), f.Verdict.String(), f.Reason
+				s.Mark, s.Class, s.Verdict, s.Reason = mark(f), class(f), f.Verdict.String(), f.Reason
 			}
 		}
 		out = append(out, s)
@@ -192,7 +192,7 @@ func (s *Site) sortFindings(p *nodePage) {
 	}
 	slices.SortStableFunc(p.Aside, worstFirst)
 	slices.SortStableFunc(p.Topics, func(a, b topic) int {
-		return cmp.Compare(min(b.Fail, 1), min(a.Fail, 1))
+		return cmp.Or(cmp.Compare(min(b.Fail, 1), min(a.Fail, 1)), cmp.Compare(min(b.Unknown, 1), min(a.Unknown, 1)))
 	})
 }
 
@@ -211,8 +211,10 @@ func worstFirst(a, b finding) int {
 
 func (s *Site) finding(p *nodePage, f verify.Finding) finding {
 	c, _ := s.check(f.Check)
-	out := finding{Finding: f, Title: c.Title, Mark: mark(f.Verdict), Class: class(f)}
-	out.Remedy = remedy(c, p.Report.Profile.Name)
+	out := finding{Finding: f, Title: c.Title, Mark: mark(f), Class: class(f)}
+	if f.Verdict == verify.Fail {
+		out.Remedy = cmp.Or(remedy(c, p.Report.Profile.Name), "No remedy is known for this system.")
+	}
 	if len(f.Items) > maxItems {
 		out.Items, out.Hidden = f.Items[:maxItems], len(f.Items)-maxItems
 	}

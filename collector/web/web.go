@@ -114,6 +114,7 @@ var functions = template.FuncMap{
 	"stamp":    stamp,
 	"machine":  func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 	"short":    short,
+	"every":    every,
 	"number":   number,
 	"plural":   plural,
 	"nodePath": NodePath,
@@ -164,6 +165,28 @@ func (s *Site) profile(name string) *profiles.Profile {
 		}
 	}
 	return &profiles.Profile{Name: name, Title: name}
+}
+
+// system names the operating system of a node as its profile does, and as the
+// node does where the profile fits any.
+func (s *Site) system(n Node) string {
+	p := s.profile(n.Report.Profile.Name)
+	if p.Name == profiles.Generic || n.Report.OS.Version == "" {
+		return n.OS
+	}
+	return p.Title + " " + n.Report.OS.Version
+}
+
+// every is an interval in few words: "1m", not "1m0s".
+func every(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
 }
 
 // sentence begins with a capital and ends with a full stop.
