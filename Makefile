@@ -1,0 +1,56 @@
+# Every target is a plain go command; Go is the only tool needed.
+
+GO      ?= go
+BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -ldflags=-s
+FUZZ    ?= 10s
+MAIN    := ./cmd/seaworthy
+AGENT   := ./cmd/seaworthy-agent
+
+.DEFAULT_GOAL := help
+.PHONY: help up demo build cross test lint fuzz docs bench clean
+
+help: ## show these targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -e 's/:[^#]*## /\t/' | expand -t 10
+
+up: build ## build, then scan this host and show it in a collector until Ctrl-C
+	@exec ./bin/seaworthy up
+
+demo: build ## the same with recorded nodes instead of this host
+	@exec ./bin/seaworthy up --demo
+
+build: ## build both programs into ./bin
+	@echo "building ./bin/seaworthy and ./bin/seaworthy-agent"
+	@$(BUILD) -o bin/ $(MAIN) $(AGENT)
+
+cross: ## build for the other systems that people use
+	GOOS=darwin GOARCH=arm64 CGO_ENABLED=0 $(GO) build -o /dev/null $(MAIN)
+	GOOS=windows GOARCH=amd64 CGO_ENABLED=0 $(GO) build -o NUL.exe $(MAIN) && rm -f NUL.exe
+	GOOS=linux GOARCH=arm64 CGO_ENABLED=0 $(GO) build -o /dev/null $(MAIN)
+	GOOS=linux GOARCH=arm64 CGO_ENABLED=0 $(GO) build -o /dev/null $(AGENT)
+
+test: ## everything that CI tests
+	$(GO) vet ./...
+	$(GO) test ./...
+
+lint: ## formatting, vet, staticcheck, known vulnerabilities where they can be looked up
+	@test -z "$$(gofmt -l . | tee /dev/stderr)"
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+	@$(GO) tool govulncheck ./...; case $$? in 0) ;; 3) exit 1 ;; *) echo "govulncheck could not look up its data: left out" ;; esac
+
+fuzz: ## run every fuzz test for FUZZ (10s) each
+	@grep -rlE '^func Fuzz' --include='*_test.go' . | xargs -n1 dirname | sort -u | while read -r dir; do \
+		for f in $$($(GO) test "$$dir" -list '^Fuzz' | grep '^Fuzz'); do \
+			$(GO) test "$$dir" -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZ) || exit 1; \
+		done; \
+	done
+
+docs: ## write docs/checks.md anew
+	@mkdir -p docs
+	$(GO) run $(MAIN) checks -o markdown > docs/checks.md.new && mv docs/checks.md.new docs/checks.md
+
+bench: ## run the benchmarks
+	$(GO) test ./... -run '^$$' -bench . -benchmem
+
+clean: ## remove what was built; reports in .seaworthy stay
+	rm -rf bin
