@@ -593,7 +593,7 @@ func TestOneEdit(t *testing.T) {
 		node: "talos-secure-boot",
 		edit: func(_ *testing.T, n *imageNode) { n.boot.Lockdown = "" },
 		change: map[string]string{
-			"image-anchored": "unknown lockdown-unknown",
+			"image-anchored": "unknown unread",
 		},
 		level: 2,
 	}, {
@@ -601,7 +601,7 @@ func TestOneEdit(t *testing.T) {
 		node: "talos-secure-boot",
 		edit: func(_ *testing.T, n *imageNode) { n.boot.SecureBoot = "" },
 		change: map[string]string{
-			"image-anchored": "unknown secure-boot-unknown",
+			"image-anchored": "unknown unread",
 		},
 		level: 2,
 	}, {
@@ -1225,14 +1225,29 @@ func TestOneEdit(t *testing.T) {
 	}, {
 		name: "a gap does not hide a failure",
 		node: "debian",
-		edit: func(_ *testing.T, n *imageNode) { n.gaps = []string{"mount-namespaces", "deployment", "boot"} },
+		edit: func(_ *testing.T, n *imageNode) { n.gaps = []string{"mount-namespaces", "deployment"} },
 		change: map[string]string{
-			"image-anchored":          "unknown gap-denied",
-			"mount-namespaces-agree":  "unknown gap-denied",
-			"cmdline-matches-mapping": "unknown gap-denied",
-			"image-unmodified":        "unknown gap-denied",
+			"mount-namespaces-agree": "unknown gap-denied",
+			"image-unmodified":       "unknown gap-denied",
 		},
 		level: 0,
+	}, {
+		name:  "lockdown could not be read: that is nothing to the command line",
+		node:  "flatcar",
+		edit:  func(_ *testing.T, n *imageNode) { n.boot.Lockdown, n.gaps = "", []string{"boot"} },
+		level: 3,
+	}, {
+		name:   "lockdown could not be read under Secure Boot: root would settle it",
+		node:   "bottlerocket",
+		edit:   func(_ *testing.T, n *imageNode) { n.boot.Lockdown, n.gaps = "", []string{"boot"} },
+		change: map[string]string{"image-anchored": "unknown gap-denied"},
+		level:  3, claimed: 4,
+	}, {
+		name:   "the firmware does not say whether it is in setup mode",
+		node:   "bottlerocket",
+		edit:   func(_ *testing.T, n *imageNode) { n.boot.SetupMode = "" },
+		change: map[string]string{"image-anchored": "unknown unread"},
+		level:  3,
 	}}
 	for _, tt := range tests {
 		t.Run(tt.node+": "+tt.name, func(t *testing.T) {
