@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -137,4 +138,17 @@ func ioctl(fd int, request uint, arg unsafe.Pointer) error {
 			return errno
 		}
 	}
+}
+
+// mountID is the number of the mount that a descriptor is on, as in
+// proc_pid_mountinfo(5). Source: statx(2), STATX_MNT_ID, since Linux 5.8.
+func mountID(fd int) (string, error) {
+	var st unix.Statx_t
+	if err := unix.Statx(fd, "", unix.AT_EMPTY_PATH|unix.AT_STATX_DONT_SYNC, unix.STATX_MNT_ID, &st); err != nil {
+		return "", err
+	}
+	if st.Mask&unix.STATX_MNT_ID == 0 {
+		return "", unsupported("this kernel does not tell on which mount a file is")
+	}
+	return strconv.FormatUint(st.Mnt_id, 10), nil
 }
