@@ -32,7 +32,7 @@ var processesFromImage = Check{
 	ImageOnly: true,
 	Help: Help{
 		Why: "On a host whose system is an image, a program that runs from anywhere else was put there by somebody. It is what an antivirus would be looking for.",
-		How: "For every program outside containers the file system that its executable is on is looked at, and for scripts that of the script as well. It must be mounted read-only at /, at /usr or below, or be an extension image, or the profile must declare the path. A program that is in memory only, or whose root is not the host's, comes from nowhere in the image. How well the image itself is held is another check's matter.",
+		How: "For every program outside containers the file system that its executable is on is looked at, and for scripts that of the script as well. It must be mounted read-only at /, at or below /usr, /bin, /sbin or /lib* (but /usr/local), or show extension images alone, or the profile must declare the path. A program that is in memory only, or whose root is not the host's, comes from nowhere in the image. How well the image itself is held is another check's matter.",
 		Remedy: map[string]string{
 			"talos":        "Find the extension service, static pod or container that started it; programs in /opt that no CNI put there do not belong. Apply the machine configuration anew and reboot; what persists in /var is cleared by talosctl reset --system-labels-to-wipe EPHEMERAL.",
 			"flatcar":      "Ship it as a system extension image (/etc/extensions/NAME.raw) in place of a file under /opt, or declare its path in a site overlay. Otherwise remove the unit that starts it.",
@@ -117,14 +117,23 @@ func mountOf(mounts []node.Mount, path string) node.Mount {
 	return found
 }
 
-// imageMount reports whether a mount holds a part of the OS image: the root or
-// /usr and what is below it, read-only, or a merged extension image.
+// imageMount reports whether a mount holds a part of the OS image, and is
+// read-only: the root, a directory of programs or what is below one, or an
+// extension image. A name that a mount gives itself says nothing.
 func imageMount(m node.Mount) bool {
 	if len(m.Options) == 0 || len(m.Super) == 0 || !m.ReadOnly() {
 		return false
 	}
-	extension := m.Type == "overlay" && (m.Source == "sysext" || m.Source == "confext")
-	return m.Path == "/" || m.Path == "/usr" || strings.HasPrefix(m.Path, "/usr/") || extension
+	return m.Path == "/" || holdsPrograms(m.Path) || extensionMount(m)
+}
+
+// extensionMount reports whether a mount on /opt shows extension images alone.
+// systemd-sysext(8) puts what else is in /opt below them, where that is not
+// empty, and then anything that lies there is shown.
+func extensionMount(m node.Mount) bool {
+	lowers := lowerDirs(m)
+	return m.Path == "/opt" && m.Type == "overlay" && !hasUpper(m) && len(lowers) > 0 &&
+		!slices.ContainsFunc(lowers, func(dir string) bool { return !below(dir, "/run/systemd/sysext") })
 }
 
 // placeDeclared reports whether the profile declares the program's file: the
