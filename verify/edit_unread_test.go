@@ -85,6 +85,31 @@ var unreadEdits = []oneEdit{{
 	change: map[string]string{"image-verified": "unknown gap-denied"},
 	level:  2,
 }, {
+	name: "a device-mapper device could not be read: that none of the booted name was seen proves nothing",
+	node: "cos",
+	edit: func(_ *testing.T, n *imageNode) {
+		n.verity.Devices, n.gapIn = nil, "a device-mapper device"
+	},
+	change: map[string]string{
+		"image-unwritable":        "unknown device-unknown",
+		"image-verified":          "unknown device-unknown",
+		"cmdline-matches-mapping": "unknown gap-denied",
+	},
+	level: 1,
+}, {
+	name: "the block devices could not be listed, and a btrfs does not show what it is on",
+	node: "flatcar",
+	edit: func(t *testing.T, n *imageNode) {
+		n.remount(t, "10 1 254:0 / /usr ro,relatime - ext4 /dev/mapper/usr ro,seclabel", "10 1 0:30 / /usr ro,relatime - btrfs /dev/mapper/usr ro,seclabel,rescue=nologreplay,subvolid=5,subvol=/")
+		n.verity.Devices, n.gapIn = nil, "the block devices"
+	},
+	change: map[string]string{
+		"image-unwritable":        "unknown device-unknown",
+		"image-verified":          "unknown device-unknown",
+		"cmdline-matches-mapping": "unknown gap-denied",
+	},
+	level: 1,
+}, {
 	name:  "the property of a subvolume could not be read: nothing to a verity root",
 	node:  "flatcar",
 	edit:  func(_ *testing.T, n *imageNode) { n.gapIn = "the read-only property of the subvolume on /" },

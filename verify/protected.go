@@ -288,7 +288,8 @@ type imageFacts struct {
 	noSystem *node.Missing
 	verity   node.VerityState
 	noVerity *node.Missing
-	leaned   []backing // the parts of verity that the verdict rests on
+	gaps     []node.Gap // of verity
+	leaned   []backing  // the parts of verity that the verdict rests on
 }
 
 // backing is a part of the fact verity that a verdict can rest on alone.
@@ -357,6 +358,7 @@ func imageJudge(needed func(*imageFacts) Judge) Judge {
 		var gaps []node.Gap
 		f.system, _, f.noSystem = node.OS.Of(facts)
 		f.verity, gaps, f.noVerity = node.Verity.Of(facts)
+		f.gaps = gaps
 		finding := needed(f).decide(facts, g)
 		if f.noVerity == nil {
 			finding = withGaps(finding, slices.DeleteFunc(slices.Clone(gaps), func(g node.Gap) bool {
@@ -365,6 +367,14 @@ func imageJudge(needed func(*imageFacts) Judge) Judge {
 		}
 		return finding
 	}}
+}
+
+// unlisted reports whether there may be devices that were not read: that one is
+// not among those that were proves nothing then.
+func (f *imageFacts) unlisted() bool {
+	return slices.ContainsFunc(f.gaps, func(g node.Gap) bool {
+		return g.What == "the block devices" || g.What == "a device-mapper device"
+	})
 }
 
 // gapIn says in which part of the fact verity a gap is. One that names neither

@@ -1,0 +1,503 @@
+package test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/seaworthy/seaworthy/node"
+	"github.com/seaworthy/seaworthy/node/capture"
+)
+
+// demoDir is where composed and recorded nodes are kept.
+const demoDir = "../collector/demo"
+
+// composedNode is a node that is put together from samples. What no sample says
+// is not on its tape.
+type composedNode struct {
+	name  string
+	note  string // what a reader must know of how the samples fit together
+	parts []part
+	// level and claimed are what the samples prove and claim, why says by what.
+	level, claimed int
+	why            string
+}
+
+// part is what one sample gives to a node. Where take is nil it is everything
+// that a source can read.
+type part struct {
+	sample string
+	take   func(*capture.Tape, sample) error
+}
+
+// composedNodes lists the nodes. Those called "-published" rest on published
+// samples alone; the others take from a lab guest of the same shape what only a
+// kernel says and nobody has published.
+func composedNodes() []composedNode {
+	return []composedNode{{
+		name: "composed-talos",
+		note: "Samples of Talos 1.7 to 1.13. The mount table and block devices are those of a lab guest with the shape of Talos; /etc/os-release is the template in Talos' source, filled with the version that the kernel's build belongs to.",
+		parts: []part{
+			{"talos/uname-pod-1.11.6.txt", takeTalosRelease},
+			{"talos/uname-pod-1.11.6.txt", nil},
+			{"talos/cmdline-grub-slotA-1.7.facts.yaml", nil},
+			{"lab/s-talos-squashfs-loop-overlay/before", takeLab("mountinfo", "sys-block")},
+			{"talos/securitystate-table-selinux-permissive.txt", takeSELinux},
+			{"talos/processes-labels-1.10.facts.yaml", takeTalosKubelet},
+			{"talos/cgroups-tree-1.13.txt", takeCgroup(25408, "podruntime", "kubelet")},
+		},
+		level: 2, claimed: 2, why: "a squashfs cannot be written; Talos has no dm-verity, and whether Secure Boot is on is not recorded",
+	}, {
+		name: "composed-flatcar",
+		note: "The kernel is that of Flatcar 3374. Command line, mount table, block devices and device-mapper tables are those of one lab guest with the shape of Flatcar: systemd-veritysetup on /usr under a writable root.",
+		parts: []part{
+			{"flatcar/os-release-3510.3.5-lts2023.facts.yaml", nil},
+			{"flatcar/uname-5.15.81.txt", nil},
+			{"flatcar/dmesg-not-tainted-5.15.70.facts.yaml", takeTaint},
+			{"lab/b-systemd-usrhash-squashfs/before", takeLab("cmdline", "mountinfo", "sys-block", "labprobe")},
+		},
+		level: 3, claimed: 3, why: "the kernel's table has one verity target over all of /usr, status V, and the root hash of the command line",
+	}, {
+		name: "composed-flatcar-2020",
+		note: "A release of 2020 with the kernel of its time. Command line, mount table, block devices and device-mapper tables are those of one lab guest with the shape of Flatcar.",
+		parts: []part{
+			{"flatcar/os-release-2605.10.0-no-sysext-level.txt", takeReleaseAbove("\nLinux ")},
+			{"flatcar/os-release-2605.10.0-no-sysext-level.txt", nil},
+			{"lab/b-systemd-usrhash-squashfs/before", takeLab("cmdline", "mountinfo", "sys-block", "labprobe")},
+		},
+		level: 3, claimed: 3, why: "as composed-flatcar: how old a release is takes nothing from what verity proves",
+	}, {
+		name: "composed-flatcar-published",
+		note: "The mount table is of the 3815 or 3975 line, the kernel that of 3975.2.2. Nobody has published the device-mapper table of a Flatcar node.",
+		parts: []part{
+			{"flatcar/os-release-3510.3.5-lts2023.facts.yaml", nil},
+			{"flatcar/hostnamectl-3975.2.2-aws.txt", nil},
+			{"flatcar/mount-3815-btrfs-usr-etc-overlay.facts.yaml", nil},
+		},
+		level: 1, claimed: 1, why: "/usr is a btrfs that was mounted with rescue=, so read-only as a whole; the device under it is not recorded, and neither is the command line that would claim a hash",
+	}, {
+		name: "composed-bottlerocket",
+		note: "The mount table of Bottlerocket is complete up to efivars; the kernel is that of an nvidia variant. Command line, block devices and device-mapper tables are those of one lab guest with an erofs root on dm-verity, whose device number the table takes over; the control group is that of the lab's kubelet under systemd.",
+		parts: []part{
+			{"bottlerocket/os-release-1.12.0-excerpt.txt", nil},
+			{"bottlerocket/ps-tree-admin-ssh-sheltie-1.13.txt", takeSysroot},
+			{"bottlerocket/uname-containerd-1.47-nvidia.facts.yaml", nil},
+			{"lab/a-dmcreate-emul-erofs/before", takeLab("cmdline", "sys-block", "labprobe")},
+			{"bottlerocket/findmnt-erofs-root-1.48.facts.yaml", takeMountsOn("/dev/dm-0", "253:0")},
+			{"bottlerocket/kubelet-args-k8s120-887.facts.yaml", takeKubelet(1155, "/usr/bin/kubelet")},
+			{"bottlerocket/kubelet-config-k8s120-887.facts.yaml", takeKubeletConfig("etc/kubernetes/kubelet/config")},
+			{"lab/k8s-vm/k8s", takeLabCgroup(1155, "kubelet.service")},
+		},
+		level: 3, claimed: 3, why: "the kernel's table has one verity target over all of the erofs root, status V, and the root hash of the command line",
+	}, {
+		name: "composed-bottlerocket-published",
+		note: "The command line is that of a development build with kdump; nobody has published the device-mapper table of a Bottlerocket node.",
+		parts: []part{
+			{"bottlerocket/os-release-1.12.0-excerpt.txt", nil},
+			{"bottlerocket/ps-tree-admin-ssh-sheltie-1.13.txt", takeSysroot},
+			{"bottlerocket/findmnt-erofs-root-1.48.facts.yaml", nil},
+			{"bottlerocket/cmdline-1.12-dev-kdump.facts.yaml", nil},
+			{"bottlerocket/uname-containerd-1.47-nvidia.facts.yaml", nil},
+		},
+		level: 2, claimed: 2, why: "an erofs cannot be written; a root hash on the command line proves nothing about the device, which is not recorded",
+	}, {
+		name: "composed-cos",
+		note: "The mount table is that of a machine on Compute Engine with data disks and a disk over /tmp, the kernel that of milestone 93, the security modules are those of 109. Command line, block devices and device-mapper tables are those of one lab guest with the shape of COS, whose device number the table takes over; the control group is that of the lab's kubelet under systemd.",
+		parts: []part{
+			{"cos/os-release-117.txt", nil},
+			{"cos/hostnamectl-5.10.90.txt", nil},
+			{"cos/lsm-109.txt", nil},
+			{"lab/s-cos-verity-overlay-etc/before", takeLab("cmdline", "sys-block", "labprobe")},
+			{"cos/mount-gce-vm-initial.txt", takeMountsOn("/dev/mapper/vroot", "253:0")},
+			{"cos/journal-kubelet-cmdline-gke-containerd.txt", takeJournalKubelet},
+			{"lab/k8s-vm/k8s", takeLabCgroup(1142, "kubelet.service")},
+		},
+		level: 3, claimed: 3, why: "the kernel's table has one verity target over all of the root, status V, and the root hash of the command line",
+	}, {
+		name: "composed-cos-published",
+		note: "The command line is that of milestone 113, the security modules are those of 109, the kernel that of 93. Nobody has published the device-mapper table of a COS node.",
+		parts: []part{
+			{"cos/os-release-117.txt", nil},
+			{"cos/hostnamectl-5.10.90.txt", nil},
+			{"cos/cmdline-113-intel-tdx.txt", nil},
+			{"cos/lsm-109.txt", nil},
+			{"cos/mount-gce-vm-initial.txt", nil},
+		},
+		level: 1, claimed: 1, why: "/ is mounted read-only; what device the ext2 is on is not recorded",
+	}, {
+		name: "composed-fedora-coreos",
+		note: "Fedora CoreOS 41 and later as far as published: the newest /etc/os-release is of 37, the kernel of 38, the mounts beside / and /usr are the documented ones of before 41, with details left out by the authors, and the command line is that of a Fedora bootc system.",
+		parts: []part{
+			{"fcos/os-release-37.txt", nil},
+			{"fcos/hostnamectl-38.txt", nil},
+			{"fcos/findmnt-root-composefs.facts.yaml", takeMounts(func(m mountLine) bool { return m.Target == "/" })},
+			{"fcos/findmnt-real-docs-precomposefs.txt", takeMounts(func(m mountLine) bool { return m.Target != "/" && m.Target != "/usr" })},
+			{"fcos/cmdline-fedora-bootc-41.txt", nil},
+		},
+		level: 2, claimed: 2, why: "composefs has no way to be written; its mount has no verity=require, which Fedora does not ship",
+	}, {
+		name: "composed-fedora-coreos-before-composefs",
+		note: "The mount table is the documented one of Fedora CoreOS before 41, with details left out by its authors.",
+		parts: []part{
+			{"fcos/os-release-37.txt", nil},
+			{"fcos/hostnamectl-38.txt", nil},
+			{"fcos/findmnt-real-docs-precomposefs.txt", nil},
+		},
+		level: 1, claimed: 1, why: "/usr and /sysroot are read-only binds; / is writable by design",
+	}, {
+		name: "composed-rhcos",
+		note: "OpenShift 4.12. The mount table is that of a lab guest which ostree-prepare-root set up; the command line is of a first boot of 4.9; the kubelet's arguments are of 4.5, cut after the container runtime, and its executable is the one in OpenShift's unit.",
+		parts: []part{
+			{"rhcos/os-release-412-full.txt", nil},
+			{"rhcos/hostnamectl-412.txt", nil},
+			{"rhcos/lsm-412.txt", nil},
+			{"rhcos/dmesg-cmdline-49.facts.yaml", nil},
+			{"lab/s-ostree-readonly-sysroot/before", takeLab("mountinfo", "sys-block")},
+			{"rhcos/systemctl-status-kubelet-45.txt", takeUnitKubelet},
+			{"rhcos/kubelet-conf-openshift.json", takeKubeletConfig("etc/kubernetes/kubelet.conf")},
+		},
+		level: 1, claimed: 1, why: "/usr and /sysroot are read-only binds of a writable file system",
+	}, {
+		name: "composed-rhcos-composefs",
+		note: "OpenShift 4.20. Of the mount table only / was published with its options.",
+		parts: []part{
+			{"rhcos/os-release-rhel101-coreos.txt", nil},
+			{"rhcos/findmnt-lsblk-composefs-debug-pod.txt", nil},
+			{"rhcos/dmesg-cmdline-49.facts.yaml", nil},
+		},
+		level: 2, claimed: 2, why: "composefs has no way to be written; its mount has no verity=require",
+	}, {
+		name: "composed-microos",
+		note: "The mount table is that of a Kubic node of 2021. That its snapshot has the read-only property is taken from a lab guest of the same shape, on which root remounted / writable and still could not write.",
+		parts: []part{
+			{"microos/os-release-20240228.txt", nil},
+			{"microos/mountinfo-kubic-pid1.txt", nil},
+			{"microos/docker-info-microos-2020.facts.yaml", takeUname},
+			{"lab/s-microos-btrfs-ro-snapshot/before", takeSubvolume},
+		},
+		level: 1, claimed: 1, why: "/ is mounted read-only and its subvolume has the read-only property, which root can take away",
+	}, {
+		name: "composed-microos-published",
+		note: "The mount table is that of a Kubic node of 2021. Nobody has published the read-only property of its snapshot.",
+		parts: []part{
+			{"microos/os-release-20240228.txt", nil},
+			{"microos/mountinfo-kubic-pid1.txt", nil},
+		},
+		level: 0, claimed: 1, why: "/ is mounted read-only, but the file system is writable and the property of the subvolume is not recorded",
+	}}
+}
+
+// compose makes the tape of a node.
+func compose(t *testing.T, all []sample, n composedNode) *capture.Tape {
+	t.Helper()
+	tape := capture.New(capture.Header{Kind: capture.Composed, Node: n.name, At: theTime, Program: "test/compose_test.go", Note: n.note})
+	for _, p := range n.parts {
+		s := partOf(t, all, p.sample)
+		cite := s.name + ": " + s.Source
+		if !slices.Contains(tape.Header.Sources, cite) {
+			tape.Header.Sources = append(tape.Header.Sources, cite)
+		}
+		if p.take != nil {
+			if err := p.take(tape, s); err != nil {
+				t.Fatalf("%s: taking from %s: %v", n.name, p.sample, err)
+			}
+		} else if len(feed(tape, s)) == 0 {
+			t.Fatalf("%s: no source can read %s", n.name, p.sample)
+		}
+	}
+	return tape
+}
+
+// partOf is a sample, or a folder of the lab with what its sidecar says.
+func partOf(t *testing.T, all []sample, name string) sample {
+	t.Helper()
+	dir, ok := strings.CutPrefix(name, "lab/")
+	if !ok {
+		return needSample(t, all, name)
+	}
+	dir, _, _ = strings.Cut(dir, "/")
+	side, err := readAbout(filepath.Join(corpusDir, "lab", dir+".source.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sample{name: name, about: side}
+}
+
+// labFile reads a file in a folder of the lab.
+func (s sample) labFile(name string) (string, error) {
+	b, err := os.ReadFile(filepath.Join(corpusDir, s.name, name))
+	return string(b), err
+}
+
+// takeLab takes files of a lab guest.
+func takeLab(files ...string) func(*capture.Tape, sample) error {
+	return func(tape *capture.Tape, s sample) error {
+		return putLab(tape, strings.TrimPrefix(s.name, "lab/"), files...)
+	}
+}
+
+// takeMounts takes the mounts that a sample shows and want accepts, beside those
+// that are there already.
+func takeMounts(want func(mountLine) bool) func(*capture.Tape, sample) error {
+	return func(tape *capture.Tape, s sample) error {
+		have, _ := tape.Host().ReadFile("proc/1/mountinfo", 1<<20) // none yet for the first
+		mounts := slices.DeleteFunc(s.mountsOf(), func(m mountLine) bool { return !want(m) })
+		if len(mounts) == 0 {
+			return fmt.Errorf("it shows no such mount")
+		}
+		tape.File("proc/1/mountinfo", string(have)+mountinfoFrom(bytes.Count(have, []byte("\n")), mounts))
+		return nil
+	}
+}
+
+// takeMountsOn takes the mount table of a sample, whose device is the one with
+// this number in sysfs.
+func takeMountsOn(device, majmin string) func(*capture.Tape, sample) error {
+	return func(tape *capture.Tape, s sample) error {
+		mounts := s.mountsOf()
+		i := slices.IndexFunc(mounts, func(m mountLine) bool { return m.Source == device })
+		if i < 0 {
+			return fmt.Errorf("no mount is on %s", device)
+		}
+		mounts[i].MajMin = majmin
+		tape.File("proc/1/mountinfo", mountinfo(mounts))
+		return nil
+	}
+}
+
+func takeTaint(tape *capture.Tape, s sample) error {
+	taint, _ := s.facts["taint"].(map[string]any)
+	tape.File("proc/sys/kernel/tainted", fmt.Sprintf("%v\n", taint["value"]))
+	return nil
+}
+
+func takeUname(tape *capture.Tape, s sample) error {
+	uname, _ := s.facts["uname"].(map[string]any)
+	tape.File("proc/sys/kernel/osrelease", str(uname["release"])+"\n")
+	return nil
+}
+
+// takeReleaseAbove takes what stands before a mark as os-release.
+func takeReleaseAbove(mark string) func(*capture.Tape, sample) error {
+	return func(tape *capture.Tape, s sample) error {
+		text, _, ok := strings.Cut(s.raw, mark)
+		if !ok {
+			return fmt.Errorf("it has no %q", mark)
+		}
+		tape.File("etc/os-release", text)
+		return nil
+	}
+}
+
+// takeSysroot takes from a list of processes that Bottlerocket's folder of
+// programs is there.
+func takeSysroot(tape *capture.Tape, s sample) error {
+	const dir = "x86_64-bottlerocket-linux-gnu"
+	if !strings.Contains(s.raw, " /"+dir+"/") {
+		return fmt.Errorf("no process runs from /%s", dir)
+	}
+	tape.Info(dir, node.FileInfo{Type: node.Directory, Mode: 0o755, Dev: "0:1"})
+	return nil
+}
+
+// takeSubvolume takes from what happened in the lab that the subvolume on / has
+// the read-only property: after a remount, a write to btrfs fails for no other
+// reason.
+func takeSubvolume(tape *capture.Tape, s sample) error {
+	tried, err := s.labFile("write-attempts")
+	if err != nil {
+		return err
+	}
+	_, after, ok := strings.Cut(tried, "remount rw /: 0\n")
+	if !ok || !strings.HasPrefix(after, "touch: /lab-w: Read-only file system\n") {
+		return fmt.Errorf("it does not show that a write fails after a remount: %q", tried)
+	}
+	tape.Answer(node.Question{Kind: node.AskSubvolume, Of: "."}, node.Subvolume{ReadOnly: true})
+	return nil
+}
+
+// takeTalosRelease makes os-release out of Talos' template (OSReleaseTemplate in
+// pkg/machinery/constants/constants.go) and the version that a sample is of.
+func takeTalosRelease(tape *capture.Tape, s sample) error {
+	version, _, _ := strings.Cut(s.OSVersion, " ")
+	tape.Header.Sources = append(tape.Header.Sources, "siderolabs/talos:pkg/machinery/constants/constants.go, OSReleaseTemplate")
+	tape.File("etc/os-release", fmt.Sprintf("NAME=\"Talos\"\nID=talos\nVERSION_ID=%s\nPRETTY_NAME=\"Talos (%s)\"\n", version, version))
+	return nil
+}
+
+// takeSELinux takes the mode out of Talos' SecurityState.
+func takeSELinux(tape *capture.Tape, s sample) error {
+	if !strings.Contains(s.raw, "enabled, permissive") {
+		return fmt.Errorf("it does not say that SELinux is permissive")
+	}
+	tape.File("sys/fs/selinux/enforce", "0")
+	return nil
+}
+
+// takeKubelet takes the arguments of a kubelet.
+func takeKubelet(pid int, exe string) func(*capture.Tape, sample) error {
+	return func(tape *capture.Tape, s sample) error {
+		args := strs(s.facts["kubelet_args"])
+		if len(args) == 0 {
+			return fmt.Errorf("it has no arguments of a kubelet")
+		}
+		putProcess(tape, pid, exe, args)
+		return nil
+	}
+}
+
+func takeTalosKubelet(tape *capture.Tape, s sample) error {
+	list, _ := s.facts["processes"].([]any)
+	for _, e := range list {
+		p, _ := e.(map[string]any)
+		if exe := str(p["exe"]); path.Base(exe) == "kubelet" {
+			pid, _ := p["pid"].(float64)
+			putProcess(tape, int(pid), exe, append([]string{exe}, strs(p["args"])...))
+			return nil
+		}
+	}
+	return fmt.Errorf("it has no kubelet")
+}
+
+// takeJournalKubelet takes a kubelet from the fields that journald adds.
+func takeJournalKubelet(tape *capture.Tape, s sample) error {
+	_, exe, _ := strings.Cut(s.raw, `"_EXE":"`)
+	exe, rest, _ := strings.Cut(exe, `"`)
+	_, line, ok := strings.Cut(rest, `"_CMDLINE":"`)
+	if !ok {
+		return fmt.Errorf("it has no _EXE and _CMDLINE")
+	}
+	putProcess(tape, 1142, exe, strings.Fields(line))
+	return nil
+}
+
+// takeUnitKubelet takes a kubelet from systemctl status, which cuts its line.
+func takeUnitKubelet(tape *capture.Tape, s sample) error {
+	_, group, _ := strings.Cut(s.raw, "CGroup: ")
+	group, rest, _ := strings.Cut(group, "\n")
+	args := strings.Fields(rest)
+	if i := slices.Index(args, "kubelet"); i > 0 && strings.HasSuffix(args[len(args)-1], ">") {
+		tape.Header.Sources = append(tape.Header.Sources, "openshift/machine-config-operator:templates/worker/01-worker-kubelet/_base/units/kubelet.service.yaml (the executable)")
+		putProcess(tape, 1613, "/usr/bin/kubelet", args[i:len(args)-1])
+		putCgroup(tape, 1613, "1:name=systemd:"+group)
+		return nil
+	}
+	return fmt.Errorf("it does not show a kubelet")
+}
+
+// takeKubeletConfig takes the configuration file of a kubelet.
+func takeKubeletConfig(name string) func(*capture.Tape, sample) error {
+	return func(tape *capture.Tape, s sample) error {
+		text := s.raw
+		if text == "" {
+			b, err := json.MarshalIndent(s.facts["kubelet_config"], "", "  ")
+			if err != nil {
+				return err
+			}
+			text = string(b) + "\n"
+		}
+		tape.Content(name, text) // the samples do not say who may read it
+		return nil
+	}
+}
+
+// takeCgroup takes a control group from a tree that Talos prints.
+func takeCgroup(pid int, group ...string) func(*capture.Tape, sample) error {
+	return func(tape *capture.Tape, s sample) error {
+		at := s.raw
+		for _, name := range group {
+			_, below, ok := strings.Cut(at, "──"+name+" ")
+			if !ok {
+				return fmt.Errorf("it has no %s", name)
+			}
+			at = below
+		}
+		putCgroup(tape, pid, "0::/"+path.Join(group...))
+		return nil
+	}
+}
+
+// takeLabCgroup takes the control group that systemd gave to a unit in the lab.
+func takeLabCgroup(pid int, unit string) func(*capture.Tape, sample) error {
+	return func(tape *capture.Tape, s sample) error {
+		list, err := s.labFile("kubecgroups")
+		if err != nil {
+			return err
+		}
+		for line := range strings.Lines(list) {
+			if group, ok := strings.CutPrefix(strings.TrimSpace(line), "/sys/fs/cgroup"); ok && path.Base(group) == unit {
+				putCgroup(tape, pid, "0::"+group)
+				return nil
+			}
+		}
+		return fmt.Errorf("it has no %s", unit)
+	}
+}
+
+// putProcess puts one process of root's. That process 1 is listed and not
+// recorded makes the table one with a gap. Of the status only the name is
+// known: the rest is what it says of most programs of root's.
+func putProcess(tape *capture.Tape, pid int, exe string, args []string) {
+	dir := fmt.Sprintf("proc/%d", pid)
+	tape.Dir("proc", node.DirEntry{Name: "1", Type: node.Directory}, node.DirEntry{Name: fmt.Sprint(pid), Type: node.Directory})
+	tape.File(dir+"/status", fmt.Sprintf("Name:\t%.15s\nUid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\nGroups:\t\nVmSize:\t1 kB\nThreads:\t1\nCapEff:\t000001ffffffffff\n", path.Base(exe)))
+	tape.Link(dir+"/exe", exe)
+	tape.File(dir+"/cmdline", strings.Join(args, "\x00")+"\x00")
+}
+
+func putCgroup(tape *capture.Tape, pid int, line string) {
+	tape.File(fmt.Sprintf("proc/%d/cgroup", pid), line+"\n")
+}
+
+// TestCompose makes the composed nodes out of the corpus. With -update it writes
+// them; without, those in the repository must be what the corpus gives.
+func TestCompose(t *testing.T) {
+	needCorpus(t)
+	all := samples(t)
+	want := map[string]bool{}
+	for _, n := range composedNodes() {
+		t.Run(n.name, func(t *testing.T) {
+			tape := compose(t, all, n)
+			r := report(t, tape)
+			if r.Level.Number != n.level || r.Level.Claimed != n.claimed {
+				t.Errorf("got level %d, claimed %d, want %d and %d: %s; reasons: %s", r.Level.Number, r.Level.Claimed, n.level, n.claimed, n.why, strings.Join(r.Level.Reasons, "; "))
+			}
+			var b bytes.Buffer
+			if err := tape.Write(&b); err != nil {
+				t.Fatal(err)
+			}
+			file := filepath.Join(demoDir, n.name+".capture")
+			if *update {
+				if err := os.WriteFile(file, b.Bytes(), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			have, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(string(have), b.String()); diff != "" {
+				t.Errorf("%s is not what the corpus gives; run with -update if that is meant (-file +corpus):\n%s", file, diff)
+			}
+		})
+		want[n.name+".capture"] = true
+	}
+	files, err := filepath.Glob(filepath.Join(demoDir, "composed-*.capture"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		if !want[filepath.Base(f)] {
+			t.Errorf("%s is made from nothing in the table of composed nodes", f)
+		}
+	}
+}
