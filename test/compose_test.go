@@ -44,7 +44,7 @@ type part struct {
 func composedNodes() []composedNode {
 	return []composedNode{{
 		name: "composed-talos",
-		note: "Samples of Talos 1.7 to 1.13. The mount table and block devices are those of a lab guest with the shape of Talos; /etc/os-release is the template in Talos' source, filled with the version that the kernel's build belongs to.",
+		note: "Samples of Talos 1.7 to 1.13. The mount table and block devices are those of a lab guest with the shape of Talos, which has /run and /tmp without noexec and an overlay on /etc, as Talos up to 1.13 has not; /etc/os-release is the template in Talos' source, filled with the version that the kernel's build belongs to.",
 		parts: []part{
 			{"talos/uname-pod-1.11.6.txt", takeTalosRelease},
 			{"talos/uname-pod-1.11.6.txt", nil},
@@ -154,7 +154,7 @@ func composedNodes() []composedNode {
 		level: 1, claimed: 1, why: "/usr and /sysroot are read-only binds; / is writable by design",
 	}, {
 		name: "composed-rhcos",
-		note: "OpenShift 4.12. The mount table is that of a lab guest which ostree-prepare-root set up; the command line is of a first boot of 4.9; the kubelet's arguments are of 4.5, cut after the container runtime, and its executable is the one in OpenShift's unit.",
+		note: "OpenShift 4.12. The mount table is that of a lab guest which ostree-prepare-root set up, with a writable /boot, as OpenShift has not; the command line is of a first boot of 4.9; the kubelet's arguments are of 4.5, cut after the container runtime, and its executable is the one in OpenShift's unit.",
 		parts: []part{
 			{"rhcos/os-release-412-full.txt", nil},
 			{"rhcos/hostnamectl-412.txt", nil},
