@@ -200,8 +200,8 @@ func (p *put) apply(tx *sql.Tx) error {
 			return err
 		}
 	}
-	_, err = tx.Exec(`UPDATE nodes SET agent = ?, interval = ?, last_seen = ?, gathered = ?, volatile = ?, volatile_digest = ?, evidence = ? WHERE id = ?`,
-		r.Agent, int64(r.Interval), at, r.At.UnixMilli(), p.volatile, p.volatileDigest, p.evidence, id)
+	_, err = tx.Exec(`UPDATE nodes SET origin = ?, note = ?, agent = ?, interval = ?, last_seen = ?, gathered = ?, volatile = ?, volatile_digest = ?, evidence = ? WHERE id = ?`,
+		r.Origin.Kind, r.Origin.Note, r.Agent, int64(r.Interval), at, r.At.UnixMilli(), p.volatile, p.volatileDigest, p.evidence, id)
 	return err
 }
 
@@ -220,9 +220,9 @@ func (p *put) create(tx *sql.Tx, at int64) error {
 		return err
 	}
 	r := p.report
-	done, err := tx.Exec(`INSERT INTO nodes (cluster, name, agent, interval, first_seen, last_seen, gathered, state, volatile, volatile_digest, evidence)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		r.Cluster, r.Node, r.Agent, int64(r.Interval), at, at, r.At.UnixMilli(), state, p.volatile, p.volatileDigest, p.evidence)
+	done, err := tx.Exec(`INSERT INTO nodes (cluster, name, origin, note, agent, interval, first_seen, last_seen, gathered, state, volatile, volatile_digest, evidence)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		r.Cluster, r.Node, r.Origin.Kind, r.Origin.Note, r.Agent, int64(r.Interval), at, at, r.At.UnixMilli(), state, p.volatile, p.volatileDigest, p.evidence)
 	if err != nil {
 		return err
 	}
