@@ -224,6 +224,7 @@ func partOf(t *testing.T, all []sample, name string) sample {
 	if err != nil {
 		t.Fatal(err)
 	}
+	side.Source = "own lab guest, " + side.OSVersion
 	return sample{name: name, about: side}
 }
 

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"os"
@@ -387,9 +388,15 @@ func TestOpenAgain(t *testing.T) {
 
 func TestUpgrade(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "x.db")
-	alter(t, path, schemas[0]+fmt.Sprintf("; PRAGMA application_id = %d; PRAGMA user_version = 1", applicationID))
-	alter(t, path, `INSERT INTO maps VALUES ('c', 'cohort'), ('n', 'node'); INSERT INTO states VALUES (1, 'c', 'n');
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = db.Exec(schemas[0] + fmt.Sprintf("; PRAGMA application_id = %d; PRAGMA user_version = 1;", applicationID) + `INSERT INTO maps VALUES ('c', 'cohort'), ('n', 'node'); INSERT INTO states VALUES (1, 'c', 'n');
 		INSERT INTO nodes VALUES (1, 'prod', 'node-7', 'v0.1.0', 60000000000, 0, 0, 0, 1, '{}', '', '{}')`)
+	if err := errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
 	s := open(t, path)
 	nodes, err := s.Nodes(t.Context())
 	if err != nil {

@@ -356,7 +356,7 @@ func TestDemoIsOnEveryPage(t *testing.T) {
 // A node that is not alive says so wherever it stands.
 func TestOrigin(t *testing.T) {
 	s := sampleSite(t)
-	n := sample(s, "prod", "n", func(n *Node) { n.Origin, n.Note = "composed", "The kernel is that of another release." })
+	n := sample(s, "prod", "n", func(n *Node) { n.Origin, n.Note = "composed", "The kernel is that of another release.\na/sample.txt" })
 	var fleet, page strings.Builder
 	if err := errors.Join(s.Fleet(&fleet, []Node{n}, "http://c", epoch), s.Node(&page, n, epoch)); err != nil {
 		t.Fatal(err)
@@ -366,8 +366,10 @@ func TestOrigin(t *testing.T) {
 			t.Errorf("%s: it does not say that the node is composed", name)
 		}
 	}
-	if !strings.Contains(text(page.String()), n.Note) {
-		t.Errorf("node: it does not say %q", n.Note)
+	for _, want := range []string{"The kernel is that of another release.", "made from 1 source", "a/sample.txt"} {
+		if !strings.Contains(text(page.String()), want) {
+			t.Errorf("node: it does not say %q", want)
+		}
 	}
 }
 

@@ -49,7 +49,7 @@ type Report struct {
 // value stands for a live node.
 type Origin struct {
 	Kind string `json:"kind"` // "recorded" off one host, "composed" from samples: as a capture says
-	Note string `json:"note"` // for people
+	Note string `json:"note"` // for people: what it is, and on further lines what it was made from
 }
 
 // maxNote bounds the note of an origin.
