@@ -123,6 +123,7 @@ type Statfs struct {
 	Type   string `json:"type"` // magic number in hexadecimal
 	Size   int64  `json:"size"`
 	Inodes int64  `json:"inodes"`
+	FSID   string `json:"fsid"` // f_fsid: 16 hexadecimal digits
 }
 
 // DMTable is a device-mapper device as the kernel has it now.

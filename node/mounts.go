@@ -126,11 +126,13 @@ var PassingMounts = Source[Passing]{
 // maxMountinfo bounds a mount table: at 200 bytes a line, 80,000 mounts.
 const maxMountinfo = 16 << 20
 
+// hostMounts is where the mount table of process 1 is read.
+const hostMounts = "/proc/1/mountinfo"
+
 // readMounts reads the mount table of process 1 and tells the file tree what
 // must not be touched from now on.
 func readMounts(h *Host) (*mountTable, error) {
-	const from = "proc/1/mountinfo"
-	b, err := h.ReadFile(from, maxMountinfo)
+	b, err := h.ReadFile(hostMounts[1:], maxMountinfo)
 	if err != nil {
 		// Without process 1 our own table still says what not to touch.
 		if own, ownErr := h.ReadFile("proc/self/mountinfo", maxMountinfo); ownErr == nil {
@@ -142,10 +144,10 @@ func readMounts(h *Host) (*mountTable, error) {
 	}
 	m, err := parseMountinfo(b)
 	if err != nil {
-		return nil, fmt.Errorf("reading /%s: %w", from, err)
+		return nil, fmt.Errorf("reading %s: %w", hostMounts, err)
 	}
 	h.FS.Avoid(untouchable(m))
-	return newMountTable("/"+from, b, m), nil
+	return newMountTable(hostMounts, b, m), nil
 }
 
 // untouchable lists the mounts below which a read can hang on somebody else: a

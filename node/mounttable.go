@@ -127,14 +127,18 @@ func (t *mountTable) layer(i int) int { return t.layers[i] }
 
 // device follows major:minor through sysfs to a name that means something.
 func (t *mountTable) device(h *Host, m mount) Device {
-	if strings.HasPrefix(m.dev, "0:") {
+	if strings.HasPrefix(m.dev, "0:") && m.fstype != "btrfs" {
 		return Device{Kind: "none"}
 	}
 	t.mu.Lock()
 	d, ok := t.devices[m.dev]
 	t.mu.Unlock()
 	if !ok { // asked without the lock, for a read can hang
-		d = blockDevice(h, m.dev)
+		if m.fstype == "btrfs" {
+			d = t.btrfsDevice(h, m.dev)
+		} else {
+			d = blockDevice(h, m.dev)
+		}
 		t.mu.Lock()
 		t.devices[m.dev] = d
 		t.mu.Unlock()
@@ -149,8 +153,11 @@ func blockDevice(h *Host, dev string) Device {
 	if err != nil {
 		return Device{Kind: "unknown"}
 	}
-	kernelName := path.Base(link)
-	dir := "sys/dev/block/" + dev + "/"
+	return namedDevice(h, "sys/dev/block/"+dev+"/", path.Base(link))
+}
+
+// namedDevice names the block device whose folder in sysfs is dir.
+func namedDevice(h *Host, dir, kernelName string) Device {
 	if name, err := readLine(h, dir+"dm/name"); err == nil {
 		return Device{"dm", withoutUUID(name)}
 	}

@@ -186,12 +186,14 @@ func relative(p string) string {
 }
 
 // mountedOn lists where a device is mounted, and says whether only pods,
-// containers and sessions have it.
-func (t *mountTable) mountedOn(dev string) (paths []string, passing bool) {
+// containers and sessions have it. A btrfs has a number of its own in the mount
+// table, and is matched by the device that it is on.
+func (t *mountTable) mountedOn(h *Host, dev string) (paths []string, passing bool) {
 	paths = []string{}
+	named := blockDevice(h, dev)
 	for _, m := range t.mounts {
 		switch {
-		case m.dev != dev:
+		case m.dev != dev && (m.fstype != "btrfs" || t.device(h, m) != named):
 		case m.passing():
 			passing = true
 		case !slices.Contains(paths, m.path):
@@ -226,7 +228,7 @@ func readDMDevice(h *Host, kernelName string, mounts *mountTable) (*dmDevice, []
 		}
 	}
 	var passing bool
-	if d.Mounted, passing = mounts.mountedOn(d.dev); passing {
+	if d.Mounted, passing = mounts.mountedOn(h, d.dev); passing {
 		return nil, nil, nil
 	}
 	d.UUID = stableDMUUID(d.UUID)
@@ -354,7 +356,7 @@ func readLoopDevice(h *Host, kernelName string, mounts *mountTable) (*LoopDevice
 		return nil, err
 	}
 	var passing bool
-	if d.Mounted, passing = mounts.mountedOn(dev); passing || (mount{path: d.Backing}).passing() {
+	if d.Mounted, passing = mounts.mountedOn(h, dev); passing || (mount{path: d.Backing}).passing() {
 		return nil, nil
 	}
 	if d.ReadOnly, err = readBit(h, dir+"ro"); err != nil {

@@ -13,9 +13,9 @@ var imageAnchored = Check{
 	Topic:    Immutability,
 	Severity: Medium,
 	Refs: imageRefs(
-		Ref{"NIST SP 800-53 r5", "SI-7(9)"},
-		Ref{"NIST SP 800-53 r5", "SC-34(2)"},
-		Ref{"BSI IT-Grundschutz", "SYS.1.1.A36"},
+		Ref{sp80053, "SI-7(9)"},
+		Ref{sp80053, "SC-34(2)"},
+		Ref{grundschutz, "SYS.1.1.A36"},
 	),
 	Help: Help{
 		Why: "A hash on the command line is worth what protects the command line. Without a signed boot chain root writes another image and its hash to the disk and reboots.",
@@ -30,26 +30,32 @@ var imageAnchored = Check{
 		},
 	},
 	ImageOnly: true,
-	Judge:     onImageWith(node.Boot, anchored),
+	Judge: withBoot(func(b node.BootState) Judge {
+		return onImage(func(f *imageFacts, g Given) Finding { return f.anchored(b, g) })
+	}),
 }
 
-func anchored(f *imageFacts, b node.BootState, g Given) Finding {
+func (f *imageFacts) anchored(b node.BootState, g Given) Finding {
 	anchor := g.Profile.Image.Anchor
 	switch {
 	case anchor == "":
-		return notApplicable("not-offered", fmt.Sprintf("Secure Boot is %s here, and no signed boot chain of this system is known to fix its image", b.SecureBoot))
+		return notApplicable("not-offered", "no signed boot chain of this system is known to fix its image, whether Secure Boot is on or off")
+	case b.Firmware == "":
+		return unsaid("whether it was booted by UEFI firmware")
 	case b.Firmware != "uefi" || b.SecureBoot == "absent":
 		return notApplicable("no-uefi", "the machine was booted without UEFI, or its firmware has no Secure Boot")
 	case b.SecureBoot == "off":
 		return fail("secure-boot-off", "Secure Boot is off: nothing checks what the firmware starts", "SecureBoot")
 	case b.SecureBoot != "on":
-		return unknown("secure-boot-unknown", fmt.Sprintf("the firmware's word on Secure Boot is %q", b.SecureBoot))
+		return unsaid("whether Secure Boot is on")
 	case b.SetupMode == "on":
 		return fail("setup-mode", "the firmware is in setup mode: whoever has root can enrol keys of their own", "SetupMode")
+	case b.SetupMode != "off":
+		return unsaid("whether the firmware is in setup mode")
 	case b.Lockdown == "none" || b.Lockdown == "absent":
 		return fail("no-lockdown", fmt.Sprintf("Secure Boot is on, but kernel lockdown is %s: root can change the running kernel", b.Lockdown), "lockdown")
 	case b.Lockdown != "integrity" && b.Lockdown != "confidentiality":
-		return unknown("lockdown-unknown", fmt.Sprintf("the kernel's word on lockdown is %q", b.Lockdown))
+		return unsaid("whether the kernel is locked down")
 	}
 	chain := map[string]string{
 		"uki":           "the signed UKI holds the image",

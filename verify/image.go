@@ -19,12 +19,12 @@ var imageChecks = []Check{
 // imageRefs are what every check of the OS image is evidence for, beside more.
 func imageRefs(more ...Ref) []Ref {
 	return slices.Concat(more, []Ref{
-		{"NIST SP 800-53 r5", "CM-6"},
-		{"NIST SP 800-53 r5", "SI-7"},
-		{"NIST SP 800-190", "4.5.3"},
-		{"PCI DSS 4.0.1", "11.5.2"},
-		{"ISO 27001", "8.9"},
-		{"BSI IT-Grundschutz", "SYS.1.1.A38"},
+		{sp80053, "CM-6"},
+		{sp80053, "SI-7"},
+		{sp800190, "4.5.3"},
+		{pciDSS, "11.5.2"},
+		{iso27001, "8.9"},
+		{grundschutz, "SYS.1.1.A38"},
 	})
 }
 
@@ -35,9 +35,9 @@ var imageReadOnly = Check{
 	Topic:    Immutability,
 	Severity: Critical,
 	Refs: imageRefs(
-		Ref{"NIST SP 800-53 r5", "SC-34"},
-		Ref{"NIST SP 800-53 r5", "CM-5"},
-		Ref{"CIS Bottlerocket", "1.3.1"},
+		Ref{sp80053, "SC-34"},
+		Ref{sp80053, "CM-5"},
+		Ref{cisBottlerocket, "1.3.1"},
 	),
 	Help: Help{
 		Why: "What cannot be written cannot be changed by whoever breaks out of a container. It is the ground that every other statement about the image stands on.",
@@ -174,8 +174,8 @@ var imageUnwritable = Check{
 	Topic:    Immutability,
 	Severity: High,
 	Refs: imageRefs(
-		Ref{"NIST SP 800-53 r5", "SC-34"},
-		Ref{"NIST SP 800-53 r5", "CM-14"},
+		Ref{sp80053, "SC-34"},
+		Ref{sp80053, "CM-14"},
 	),
 	Help: Help{
 		Why: "A flag can be turned: root remounts, or sets a property. A file system without write support, or on a device that the kernel refuses to write, has no such switch.",
@@ -317,8 +317,8 @@ var imageAttested = Check{
 	Topic:    Immutability,
 	Severity: Low,
 	Refs: imageRefs(
-		Ref{"NIST SP 800-53 r5", "SI-7(9)"},
-		Ref{"BSI IT-Grundschutz", "APP.4.4.A17"},
+		Ref{sp80053, "SI-7(9)"},
+		Ref{grundschutz, "APP.4.4.A17"},
 	),
 	Help: Help{
 		Why: "All that a node says of itself is a claim of the node. A quote is signed by a chip that its root cannot command.",

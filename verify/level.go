@@ -64,12 +64,10 @@ func LevelOf(findings []Finding, facts node.Facts, _ *profiles.Profile) Level {
 	for _, step := range levelSteps {
 		f, ok := verdicts[step.check]
 		switch {
-		case step.to <= proven, f.Verdict == Pass, slices.Contains(l.Reasons, f.Reason):
-			continue
+		case step.to <= proven, step.on > proven, slices.Contains(l.Reasons, f.Reason):
+			continue // reached, or out of reach before another step is
 		case !ok:
 			f.Reason = fmt.Sprintf("the check %s was not run", step.check)
-		case f.Verdict == NotApplicable && (step.check == imageAttested.ID && proven < 4 || proven < step.on):
-			continue // nobody misses what stands on a step that is not reached
 		}
 		l.Reasons = append(l.Reasons, f.Reason)
 	}

@@ -114,12 +114,17 @@ func imageOf(mounts []node.Mount, p *profiles.Profile) (im osImage, ok bool) {
 }
 
 // covers reports whether m lies over a part of the image: a further layer on a
-// protected path, or a mount on a directory of programs below one.
+// protected path, or a mount on a directory of programs below one, the lower
+// layers of a stack of them included.
 func (im osImage) covers(m node.Mount) bool {
 	if slices.Contains(im.paths, m.Path) {
 		return m.Layer > 0
 	}
-	return m.Visible && holdsPrograms(m.Path)
+	if !holdsPrograms(m.Path) {
+		return false
+	}
+	_, reached := visible(im.mounts, m.Path)
+	return reached
 }
 
 // programDirs are the directories from which a host runs programs, libraries
@@ -324,13 +329,22 @@ func onImageWith[A any](a node.Source[A], judge func(*imageFacts, A, Given) Find
 	})
 }
 
-// onImageWith2 makes a judge of the OS image and two more facts.
-func onImageWith2[A, B any](a node.Source[A], b node.Source[B], judge func(*imageFacts, A, B, Given) Finding) Judge {
-	return imageJudge(func(f *imageFacts) Judge {
-		return On3(node.Mounts, a, b, func(m []node.Mount, va A, vb B, g Given) Finding {
-			return f.on(m, g, func() Finding { return judge(f, va, vb, g) })
-		})
-	})
+// withBoot makes a judge that knows the boot state as well. Every value of it
+// that could not be read is empty and says so itself, so its gaps only explain
+// what a judge found unsaid: lockdown takes nothing from what the command line says.
+func withBoot(judge func(node.BootState) Judge) Judge {
+	reads := append(judge(node.BootState{}).reads, node.Boot.Name)
+	return Judge{reads, func(facts node.Facts, g Given) Finding {
+		b, gaps, missing := node.Boot.Of(facts)
+		if missing != nil {
+			return withoutFact(missing)
+		}
+		finding := judge(b).decide(facts, g)
+		if finding.Code == unreadCode {
+			finding = withGaps(finding, gaps)
+		}
+		return finding
+	}}
 }
 
 // imageJudge adds to a judge what it may lean on beside the facts it needs. Of

@@ -17,8 +17,8 @@ var noShadowedPaths = Check{
 	Topic:    Immutability,
 	Severity: Critical,
 	Refs: imageRefs(
-		Ref{"NIST SP 800-53 r5", "CM-7(2)"},
-		Ref{"NIST SP 800-53 r5", "CM-14"},
+		Ref{sp80053, "CM-7(2)"},
+		Ref{sp80053, "CM-14"},
 	),
 	Help: Help{
 		Why: "A read-only file system is no use when another one lies over it: a bind mount on /usr/bin or an overlay on /usr replaces programs without touching the image.",
@@ -60,8 +60,8 @@ var mountNamespacesAgree = Check{
 	Topic:    Immutability,
 	Severity: Critical,
 	Refs: imageRefs(
-		Ref{"NIST SP 800-53 r5", "SC-34"},
-		Ref{"NIST SP 800-53 r5", "SI-4"},
+		Ref{sp80053, "SC-34"},
+		Ref{sp80053, "SI-4"},
 	),
 	Help: Help{
 		Why: "Mounts are per namespace. \"ostree admin unlock --transient\" shows process 1 a read-only /usr and one shell a writable one.",
@@ -147,8 +147,8 @@ var noUndeclaredWritableExec = Check{
 	Topic:    Immutability,
 	Severity: Medium,
 	Refs: imageRefs(
-		Ref{"NIST SP 800-53 r5", "CM-7(5)"},
-		Ref{"CIS Controls 8.1", "2.5"},
+		Ref{sp80053, "CM-7(5)"},
+		Ref{cisControls, "2.5"},
 	),
 	Help: Help{
 		Why: "What an intruder brings has to lie somewhere that can be written, and run from there. The fewer such places, the shorter the list that has to be watched.",

@@ -15,9 +15,9 @@ var imageUnmodified = Check{
 	Topic:    Immutability,
 	Severity: High,
 	Refs: imageRefs(
-		Ref{"NIST SP 800-53 r5", "CM-11"},
-		Ref{"NIST SP 800-53 r5", "CM-14"},
-		Ref{"NIST SP 800-53 r5", "CM-7(8)"},
+		Ref{sp80053, "CM-11"},
+		Ref{sp80053, "CM-14"},
+		Ref{sp80053, "CM-7(8)"},
 	),
 	Help: Help{
 		Why: "Every one of these systems has a door for developers. A node of a fleet that went through it runs something that nobody released.",
@@ -34,10 +34,14 @@ var imageUnmodified = Check{
 		},
 	},
 	ImageOnly: true,
-	Judge:     onImageWith2(node.Boot, node.ImageDeployment, unmodified),
+	Judge: withBoot(func(b node.BootState) Judge {
+		return onImageWith(node.ImageDeployment, func(f *imageFacts, d node.Deployment, g Given) Finding {
+			return f.unmodified(b, d, g)
+		})
+	}),
 }
 
-func unmodified(f *imageFacts, b node.BootState, d node.Deployment, g Given) Finding {
+func (f *imageFacts) unmodified(b node.BootState, d node.Deployment, g Given) Finding {
 	var codes, items []string
 	found := func(code, item string) { codes, items = append(codes, code), append(items, item) }
 	if o := d.Ostree; o != nil {

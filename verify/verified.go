@@ -16,10 +16,10 @@ var imageVerified = Check{
 	Topic:    Immutability,
 	Severity: Critical,
 	Refs: imageRefs(
-		Ref{"NIST SP 800-53 r5", "SI-7(6)"},
-		Ref{"NIST SP 800-53 r5", "CM-14"},
-		Ref{"NIST SP 800-53 r5", "SI-7(1)"},
-		Ref{"CIS Bottlerocket", "1.3.1"},
+		Ref{sp80053, "SI-7(6)"},
+		Ref{sp80053, "CM-14"},
+		Ref{sp80053, "SI-7(1)"},
+		Ref{cisBottlerocket, "1.3.1"},
 	),
 	Help: Help{
 		Why: "Root can write to the disk below a read-only file system. Where the kernel compares every block or file with a hash before it hands it out, what was written there does not run.",
@@ -212,9 +212,9 @@ var cmdlineMatchesMapping = Check{
 	Topic:    Immutability,
 	Severity: Critical,
 	Refs: imageRefs(
-		Ref{"NIST SP 800-53 r5", "SI-7(1)"},
-		Ref{"NIST SP 800-53 r5", "SI-7(9)"},
-		Ref{"NIST SP 800-53 r5", "CM-14"},
+		Ref{sp80053, "SI-7(1)"},
+		Ref{sp80053, "SI-7(9)"},
+		Ref{sp80053, "CM-14"},
 	),
 	Help: Help{
 		Why: "The command line says which image was to run, the kernel's tables which image does. Between the two somebody can load another table, mount another partition, or type a second hash.",
@@ -225,16 +225,20 @@ var cmdlineMatchesMapping = Check{
 		},
 	},
 	ImageOnly: true,
-	Judge: onImageWith(node.Boot, func(f *imageFacts, b node.BootState, g Given) Finding {
-		v, missing := f.held(devices)
-		if missing != nil {
-			return Finding{Verdict: missing.verdict, Code: missing.code, Reason: missing.why}
-		}
-		if len(v.Booted) == 0 {
-			return f.withoutHash(g)
-		}
-		return f.matchesBooted(b, v)
+	Judge: withBoot(func(b node.BootState) Judge {
+		return onImage(func(f *imageFacts, g Given) Finding { return f.matchesCmdline(b, g) })
 	}),
+}
+
+func (f *imageFacts) matchesCmdline(b node.BootState, g Given) Finding {
+	v, missing := f.held(devices)
+	switch {
+	case missing != nil:
+		return unknown(missing.code, missing.why)
+	case len(v.Booted) == 0:
+		return f.withoutHash(g)
+	}
+	return f.matchesBooted(b, v)
 }
 
 // withoutHash is the finding where the command line names no root hash.

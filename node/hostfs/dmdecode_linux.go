@@ -59,10 +59,19 @@ func parseDMHead(b []byte) (dmHead, error) {
 	if h.uuid, err = cString(b[176 : 176+dmUUIDSize]); err != nil {
 		return dmHead{}, fmt.Errorf("device-mapper uuid: %w", err)
 	}
-	if h.start < dmHeadSize || h.size < h.start || int64(h.size) > int64(len(b)) {
+	if h.start < dmHeadSize || int64(h.size) > int64(len(b)) {
 		return dmHead{}, fmt.Errorf("device-mapper data at %d to %d of %d bytes", h.start, h.size, len(b))
 	}
 	return h, nil
+}
+
+// data is what follows the head in b. Without any, and where it did not fit, the
+// kernel counts less than the head.
+func (h dmHead) data(b []byte) []byte {
+	if h.size < h.start {
+		return nil
+	}
+	return b[h.start:h.size]
 }
 
 // parseDMNames parses the answer to DM_LIST_DEVICES: a chain of struct dm_name_list.
@@ -73,7 +82,7 @@ func parseDMNames(b []byte) ([]string, error) {
 	}
 	const head = 12 // dev, next
 	e := binary.NativeEndian
-	data := b[h.start:h.size]
+	data := h.data(b)
 	var names []string
 	if len(data) >= 8 && e.Uint64(data) == 0 { // no device at all: one empty entry
 		return nil, nil
@@ -111,7 +120,7 @@ func parseDMTargets(b []byte) (dmHead, []node.DMTarget, error) {
 		return h, nil, err
 	}
 	e := binary.NativeEndian
-	data := b[h.start:h.size]
+	data := h.data(b)
 	targets := []node.DMTarget{}
 	for at, n := 0, uint32(0); n < h.targets; n++ {
 		if len(data)-at < dmTargetSize {

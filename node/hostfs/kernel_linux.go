@@ -77,6 +77,7 @@ func (k *kernel) statfs(of string) (node.Statfs, error) {
 		Type:   fmt.Sprintf("0x%x", uint32(st.Type)),
 		Size:   int64(st.Blocks) * int64(st.Frsize),
 		Inodes: int64(st.Files),
+		FSID:   fmt.Sprintf("%08x%08x", uint32(st.Fsid.Val[0]), uint32(st.Fsid.Val[1])),
 	}, nil
 }
 

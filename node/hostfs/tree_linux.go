@@ -103,6 +103,12 @@ func (t *tree) openPath(p string, flags int) (int, error) {
 			open = flags | unix.O_NOFOLLOW | unix.O_CLOEXEC
 		}
 		fd, err := unix.Openat(at, part, open, 0)
+		if err == unix.ENOTDIR { // what O_DIRECTORY says of a link
+			var st unix.Stat_t
+			if unix.Fstatat(at, part, &st, unix.AT_SYMLINK_NOFOLLOW) == nil && st.Mode&unix.S_IFMT == unix.S_IFLNK {
+				err = unix.ELOOP
+			}
+		}
 		if at != t.root {
 			unix.Close(at)
 		}

@@ -1,0 +1,105 @@
+package hostfs
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/seaworthy/seaworthy/node"
+)
+
+func TestAsk(t *testing.T) {
+	h, err := Machine("/")
+	if err != nil {
+		t.Skipf("SKIPPED: %v", err)
+	}
+	ask := func(kind, of string, into any) error {
+		b, err := h.Kernel.Ask(node.Question{Kind: kind, Of: of})
+		if err == nil {
+			err = json.Unmarshal(b, into)
+		}
+		return err
+	}
+	code := func(err error) node.Code {
+		var e *node.Error
+		if !errors.As(err, &e) {
+			return ""
+		}
+		return e.Code
+	}
+
+	var u node.Uname
+	release, readErr := os.ReadFile("/proc/sys/kernel/osrelease")
+	if err := ask(node.AskUname, "", &u); err != nil || readErr != nil || u.Release+"\n" != string(release) || u.Machine == "" {
+		t.Errorf("uname: got %+v, %v, want release %s", u, err, release)
+	}
+
+	var st unix.Statfs_t
+	if err := unix.Statfs("/proc", &st); err != nil {
+		t.Fatal(err)
+	}
+	var s node.Statfs
+	if err := ask(node.AskStatfs, "proc", &s); err != nil || s.Type != "0x9fa0" {
+		t.Errorf("statfs: got %+v, %v, want type 0x9fa0", s, err)
+	}
+	if err := ask(node.AskStatfs, "", &s); err != nil || s.Size == 0 {
+		t.Errorf("statfs of the root: got %+v, %v", s, err)
+	}
+	err = ask(node.AskStatfs, "no/such/path", &s)
+	if want := "asking the kernel for statfs of /no/such/path: no such file"; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+
+	err = ask(node.AskSubvolume, "proc", &node.Subvolume{})
+	if want := "asking the kernel for btrfs-subvolume of /proc: not supported here: not on btrfs"; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+	err = ask(node.AskVerity, "proc/version", &node.FileVerity{})
+	if want := "asking the kernel for fs-verity of /proc/version: not supported here: this file system does not say"; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+	if err := ask("weather", "", nil); code(err) != node.Unsupported {
+		t.Errorf("a question nobody knows: got %v", err)
+	}
+
+	var dm []node.DMTable
+	switch err := ask(node.AskDM, "", &dm); code(err) {
+	case "":
+		if err != nil {
+			t.Error(err)
+		}
+		t.Logf("%d device-mapper devices", len(dm))
+	case node.Absent, node.Denied:
+		t.Logf("SKIPPED in part: %v", err)
+	default:
+		t.Errorf("device-mapper: %v", err)
+	}
+}
+
+// A file at the place of the control device must not be asked.
+func TestDMControlThatIsNone(t *testing.T) {
+	root := t.TempDir()
+	mkdir(t, root+"/sys/class/misc/device-mapper")
+	write(t, root+"/dev/mapper/control", "")
+	for kind, tree := range trees(t, root) {
+		_, err := (&kernel{tree}).Ask(node.Question{Kind: node.AskDM})
+		if err == nil || !strings.Contains(err.Error(), "is not the control device 10:236") {
+			t.Errorf("%s: got %v", kind, err)
+		}
+	}
+}
+
+func TestDMThatIsNotLoaded(t *testing.T) {
+	root := t.TempDir()
+	write(t, root+"/dev/mapper/control", "")
+	for kind, tree := range trees(t, root) {
+		_, err := (&kernel{tree}).Ask(node.Question{Kind: node.AskDM})
+		if want := "asking the kernel for device-mapper: no such file: this kernel runs no device mapper"; err == nil || err.Error() != want {
+			t.Errorf("%s: got %v, want %s", kind, err, want)
+		}
+	}
+}
