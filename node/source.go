@@ -7,8 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"reflect"
+	"slices"
 )
 
 // Scope says how far a fact may be compared.
