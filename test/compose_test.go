@@ -19,9 +19,10 @@ const demoDir = "../collector/demo"
 // composedNode is a node that is put together from samples. What no sample says
 // is not on its tape.
 type composedNode struct {
-	name  string
-	note  string // what a reader must know of how the samples fit together
-	parts []part
+	name    string
+	note    string // what a reader must know of how the samples fit together
+	parts   []part
+	profile string
 	// level and claimed are what the samples prove and claim, why says by what.
 	level, claimed int
 	why            string
@@ -39,7 +40,7 @@ type part struct {
 // kernel says and nobody has published.
 func composedNodes() []composedNode {
 	return []composedNode{{
-		name: "composed-talos",
+		name: "composed-talos", profile: "talos",
 		note: "Samples of Talos 1.7 to 1.13. The mount table and block devices are those of a lab guest with the shape of Talos, which has /run and /tmp without noexec and an overlay on /etc, as Talos up to 1.13 has not; /etc/os-release is the template in Talos' source, filled with the version that the kernel's build belongs to.",
 		parts: []part{
 			{"talos/uname-pod-1.11.6.txt", takeTalosRelease},
@@ -52,7 +53,7 @@ func composedNodes() []composedNode {
 		},
 		level: 2, claimed: 2, why: "a squashfs cannot be written; Talos has no dm-verity, and whether Secure Boot is on is not recorded",
 	}, {
-		name: "composed-flatcar",
+		name: "composed-flatcar", profile: "flatcar",
 		note: "The kernel is that of Flatcar 3374. Command line, mount table, block devices and device-mapper tables are those of one lab guest with the shape of Flatcar: systemd-veritysetup on /usr under a writable root.",
 		parts: []part{
 			{"flatcar/os-release-3510.3.5-lts2023.facts.yaml", nil},
@@ -62,7 +63,7 @@ func composedNodes() []composedNode {
 		},
 		level: 3, claimed: 3, why: "the kernel's table has one verity target over all of /usr, status V, and the root hash of the command line",
 	}, {
-		name: "composed-flatcar-2020",
+		name: "composed-flatcar-2020", profile: "flatcar",
 		note: "A release of 2020 with the kernel of its time. Command line, mount table, block devices and device-mapper tables are those of one lab guest with the shape of Flatcar.",
 		parts: []part{
 			{"flatcar/os-release-2605.10.0-no-sysext-level.txt", takeReleaseAbove("\nLinux ")},
@@ -71,7 +72,7 @@ func composedNodes() []composedNode {
 		},
 		level: 3, claimed: 3, why: "as composed-flatcar: how old a release is takes nothing from what verity proves",
 	}, {
-		name: "composed-flatcar-published",
+		name: "composed-flatcar-published", profile: "flatcar",
 		note: "The mount table is of the 3815 or 3975 line, the kernel that of 3975.2.2. Nobody has published the device-mapper table of a Flatcar node.",
 		parts: []part{
 			{"flatcar/os-release-3510.3.5-lts2023.facts.yaml", nil},
@@ -80,7 +81,7 @@ func composedNodes() []composedNode {
 		},
 		level: 1, claimed: 1, why: "/usr is a btrfs that was mounted with rescue=, so read-only as a whole; the device under it is not recorded, and neither is the command line that would claim a hash",
 	}, {
-		name: "composed-bottlerocket",
+		name: "composed-bottlerocket", profile: "bottlerocket",
 		note: "The mount table of Bottlerocket is complete up to efivars; the kernel is that of an nvidia variant. Command line, block devices and device-mapper tables are those of one lab guest with an erofs root on dm-verity, whose device number the table takes over; the control group is that of the lab's kubelet under systemd.",
 		parts: []part{
 			{"bottlerocket/os-release-1.12.0-excerpt.txt", nil},
@@ -94,7 +95,7 @@ func composedNodes() []composedNode {
 		},
 		level: 3, claimed: 3, why: "the kernel's table has one verity target over all of the erofs root, status V, and the root hash of the command line",
 	}, {
-		name: "composed-bottlerocket-published",
+		name: "composed-bottlerocket-published", profile: "bottlerocket",
 		note: "The command line is that of a development build with kdump; nobody has published the device-mapper table of a Bottlerocket node.",
 		parts: []part{
 			{"bottlerocket/os-release-1.12.0-excerpt.txt", nil},
@@ -105,7 +106,7 @@ func composedNodes() []composedNode {
 		},
 		level: 2, claimed: 2, why: "an erofs cannot be written; a root hash on the command line proves nothing about the device, which is not recorded",
 	}, {
-		name: "composed-cos",
+		name: "composed-cos", profile: "cos",
 		note: "The mount table is that of a machine on Compute Engine with data disks and a disk over /tmp, the kernel that of milestone 93, the security modules are those of 109. Command line, block devices and device-mapper tables are those of one lab guest with the shape of COS, whose device number the table takes over; the control group is that of the lab's kubelet under systemd.",
 		parts: []part{
 			{"cos/os-release-117.txt", nil},
@@ -118,7 +119,7 @@ func composedNodes() []composedNode {
 		},
 		level: 3, claimed: 3, why: "the kernel's table has one verity target over all of the root, status V, and the root hash of the command line",
 	}, {
-		name: "composed-cos-published",
+		name: "composed-cos-published", profile: "cos",
 		note: "The command line is that of milestone 113, the security modules are those of 109, the kernel that of 93. Nobody has published the device-mapper table of a COS node.",
 		parts: []part{
 			{"cos/os-release-117.txt", nil},
@@ -129,7 +130,7 @@ func composedNodes() []composedNode {
 		},
 		level: 1, claimed: 1, why: "/ is mounted read-only; what device the ext2 is on is not recorded",
 	}, {
-		name: "composed-fedora-coreos",
+		name: "composed-fedora-coreos", profile: "fedora-coreos",
 		note: "Fedora CoreOS 41 and later as far as published: the newest /etc/os-release is of 37, the kernel of 38, the mounts beside / and /usr are the documented ones of before 41, with details left out by the authors, and the command line is that of a Fedora bootc system.",
 		parts: []part{
 			{"fcos/os-release-37.txt", nil},
@@ -140,7 +141,7 @@ func composedNodes() []composedNode {
 		},
 		level: 2, claimed: 2, why: "composefs has no way to be written; its mount has no verity=require, which Fedora does not ship",
 	}, {
-		name: "composed-fedora-coreos-before-composefs",
+		name: "composed-fedora-coreos-before-composefs", profile: "fedora-coreos",
 		note: "The mount table is the documented one of Fedora CoreOS before 41, with details left out by its authors.",
 		parts: []part{
 			{"fcos/os-release-37.txt", nil},
@@ -149,7 +150,7 @@ func composedNodes() []composedNode {
 		},
 		level: 1, claimed: 1, why: "/usr and /sysroot are read-only binds; / is writable by design",
 	}, {
-		name: "composed-rhcos",
+		name: "composed-rhcos", profile: "fedora-coreos",
 		note: "OpenShift 4.12. The mount table is that of a lab guest which ostree-prepare-root set up, with a writable /boot, as OpenShift has not; the command line is of a first boot of 4.9; the kubelet's arguments are of 4.5, cut after the container runtime, and its executable is the one in OpenShift's unit.",
 		parts: []part{
 			{"rhcos/os-release-412-full.txt", nil},
@@ -162,7 +163,7 @@ func composedNodes() []composedNode {
 		},
 		level: 1, claimed: 1, why: "/usr and /sysroot are read-only binds of a writable file system",
 	}, {
-		name: "composed-rhcos-composefs",
+		name: "composed-rhcos-composefs", profile: "fedora-coreos",
 		note: "OpenShift 4.20. Of the mount table only / was published with its options.",
 		parts: []part{
 			{"rhcos/os-release-rhel101-coreos.txt", nil},
@@ -171,7 +172,7 @@ func composedNodes() []composedNode {
 		},
 		level: 2, claimed: 2, why: "composefs has no way to be written; its mount has no verity=require",
 	}, {
-		name: "composed-microos",
+		name: "composed-microos", profile: "microos",
 		note: "The mount table is that of a Kubic node of 2021. That its snapshot has the read-only property is taken from a lab guest of the same shape, on which root remounted / writable and still could not write.",
 		parts: []part{
 			{"microos/os-release-20240228.txt", nil},
@@ -181,7 +182,7 @@ func composedNodes() []composedNode {
 		},
 		level: 1, claimed: 1, why: "/ is mounted read-only and its subvolume has the read-only property, which root can take away",
 	}, {
-		name: "composed-microos-published",
+		name: "composed-microos-published", profile: "microos",
 		note: "The mount table is that of a Kubic node of 2021. Nobody has published the read-only property of its snapshot.",
 		parts: []part{
 			{"microos/os-release-20240228.txt", nil},
@@ -240,6 +241,9 @@ func TestCompose(t *testing.T) {
 			r := report(t, tape)
 			if r.Level.Number != n.level || r.Level.Claimed != n.claimed {
 				t.Errorf("got level %d, claimed %d, want %d and %d: %s; reasons: %s", r.Level.Number, r.Level.Claimed, n.level, n.claimed, n.why, strings.Join(r.Level.Reasons, "; "))
+			}
+			if r.Profile.Name != n.profile {
+				t.Errorf("got profile %s, want %s", r.Profile.Name, n.profile)
 			}
 			var b bytes.Buffer
 			if err := tape.Write(&b); err != nil {
