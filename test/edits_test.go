@@ -218,11 +218,7 @@ var captureEdits = []captureEdit{{
 }, {
 	name: "the API socket open to all (bottlerocket/api-sock-ls-2019-world-writable)",
 	node: "composed-bottlerocket",
-	also: func(_ *testing.T, tape *capture.Tape) {
-		for _, dir := range []string{".", "run"} {
-			tape.Info(dir, node.FileInfo{Type: node.Directory, Mode: 0o755, Dev: "0:1"})
-		}
-	},
+	also: withRun,
 	edit: func(_ *testing.T, tape *capture.Tape) {
 		tape.Attribute("run/api.sock", "security.selinux", "system_u:object_r:api_socket_t:s0")
 		tape.Info("run/api.sock", node.FileInfo{Type: node.Socket, Mode: 0o1777, Dev: "0:1"})
@@ -325,6 +321,96 @@ var captureEdits = []captureEdit{{
 		"single-engine":               "unknown fact-malformed",
 	},
 	level: 0, claimed: 0,
+}, {
+	name: "a recorded root remounted writable",
+	node: "recorded-lab-cos",
+	edit: replace("proc/1/mountinfo", "/ / ro,relatime - erofs /dev/dm-0 ro", "/ / rw,relatime - ext4 /dev/dm-0 rw"),
+	change: map[string]string{
+		"image-read-only":             "fail writable-mount",
+		"mount-namespaces-agree":      "not-applicable no-image",
+		"no-undeclared-writable-exec": "fail undeclared",
+		"processes-from-image":        "fail no-image",
+	},
+	level: 0, claimed: 0,
+}, {
+	name: "corruption is ignored on a recorded guest",
+	node: "recorded-lab-cos",
+	edit: verity("vroot", func(d *node.DMTable) { d.Targets[0].Params += " 1 ignore_corruption" }),
+	change: map[string]string{
+		"image-verified": "fail corruption-ignored",
+	},
+	level: 2, claimed: 2,
+}, {
+	name: "a corrupt block was read on a recorded guest",
+	node: "recorded-lab-cos",
+	edit: verity("vroot", func(d *node.DMTable) { d.Targets[0].Status = "C" }),
+	change: map[string]string{
+		"image-verified": "fail corrupted",
+	},
+	level: 2, claimed: 2,
+}, {
+	name: "a containerd socket that everybody may open",
+	node: "recorded-lab-cos",
+	also: withRun, // on the way to a socket that is not there nothing was asked
+	edit: func(_ *testing.T, tape *capture.Tape) {
+		tape.Info("run/containerd", node.FileInfo{Type: node.Directory, Mode: 0o711, Dev: "0:1"})
+		tape.Info("run/containerd/containerd.sock", node.FileInfo{Type: node.Socket, Mode: 0o666, Dev: "0:1"})
+		tape.Attribute("run/containerd/containerd.sock", "security.selinux", "")
+	},
+	change: map[string]string{
+		"runtime-socket-closed":    "fail socket-open",
+		"runtime-socket-unreached": "pass unreached",
+		"single-engine":            "pass single",
+	},
+	level: 3, claimed: 3,
+}, {
+	name: "process 1 was replaced on a recorded guest",
+	node: "recorded-lab-cos",
+	edit: link("proc/1/exe", "/usr/bin/busybox (deleted)"),
+	change: map[string]string{
+		"no-deleted-executables": "fail deleted",
+	},
+	level: 3, claimed: 3,
+}, {
+	name: "process 1 runs from where everybody may write",
+	node: "recorded-lab-cos",
+	edit: link("proc/1/exe", "/run/init"),
+	change: map[string]string{
+		"processes-from-image": "fail outside-image",
+	},
+	level: 3, claimed: 3,
+}, {
+	name: "an unsigned module was loaded on a recorded guest",
+	node: "recorded-lab-cos",
+	edit: replace("proc/sys/kernel/tainted", "0", "8192"),
+	change: map[string]string{
+		"kernel-untainted": "fail tainted",
+	},
+	level: 3, claimed: 3,
+}, {
+	name: "signatures of modules are no longer asked for",
+	node: "recorded-lab-cos",
+	edit: replace("sys/module/module/parameters/sig_enforce", "Y", "N"),
+	change: map[string]string{
+		"modules-signed": "fail not-enforced",
+	},
+	level: 3, claimed: 3,
+}, {
+	name: "bad blocks are read all the same, by the command line of a recorded guest",
+	node: "recorded-lab-cos",
+	edit: replace("proc/cmdline", "module.sig_enforce=1", "module.sig_enforce=1 dm_verity.error_behavior=2"),
+	change: map[string]string{
+		"cmdline-safe": "fail forbidden-word",
+	},
+	level: 3, claimed: 3,
+}, {
+	name: "a sysctl made laxer on a recorded guest",
+	node: "recorded-lab-cos",
+	edit: replace("proc/sys/kernel/kptr_restrict", "1", "0"),
+	change: map[string]string{
+		"sysctls-hardened": "fail too-lax",
+	},
+	level: 3, claimed: 3,
 }}
 
 // replace changes the one place of a file where old stands.
@@ -371,6 +457,13 @@ func verity(name string, edit func(*node.DMTable)) func(*testing.T, *capture.Tap
 		}
 		edit(&tables[0])
 		tape.Answer(node.Question{Kind: node.AskDM}, tables)
+	}
+}
+
+// withRun adds the folders above sockets.
+func withRun(_ *testing.T, tape *capture.Tape) {
+	for _, dir := range []string{".", "run"} {
+		tape.Info(dir, node.FileInfo{Type: node.Directory, Mode: 0o755, Dev: "0:1"})
 	}
 }
 
