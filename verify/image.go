@@ -222,7 +222,7 @@ func (f *imageFacts) unwritable(p part, g Given) outcome {
 			return outcome{verdict: Pass}
 		case !ok && p.Device.Kind == "dm":
 			return outcome{Unknown, "device-unknown", fmt.Sprintf("nothing is known of the device-mapper device %q under %s", p.Device.Name, p.Path)}
-		case !ok && g.offers(2) && len(v.Devices) > 0:
+		case !ok && g.offers(2) && (len(v.Devices) > 0 || f.unlisted()):
 			return unknownBtrfs(p)
 		}
 	}
