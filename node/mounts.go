@@ -272,11 +272,23 @@ func (t *mountTable) anonymous(passing []bool) map[string]string {
 	return names
 }
 
-var snapshotNumber = regexp.MustCompile(`/\.snapshots/[0-9]+/`)
+var updateCounts = []struct {
+	pattern *regexp.Regexp
+	to      string
+}{
+	{regexp.MustCompile(`/\.snapshots/[0-9]+/`), "/.snapshots/N/"},          // snapper
+	{regexp.MustCompile(`/var/lib/overlay/[0-9]+/`), "/var/lib/overlay/N/"}, // transactional-update before 5
+	{regexp.MustCompile(`(/deploy/[0-9a-f]{64})\.[0-9]+`), "${1}.N"},        // ostree: one more for each change of the kernel's arguments
+}
 
-// stableRoot leaves out the number of a snapper snapshot: it counts the updates
-// that a node has had, and equal nodes had unequal many.
-func stableRoot(root string) string { return snapshotNumber.ReplaceAllString(root, "/.snapshots/N/") }
+// stableRoot leaves out of a path numbers that count the updates that a node has
+// had: equal nodes had unequal many.
+func stableRoot(p string) string {
+	for _, c := range updateCounts {
+		p = c.pattern.ReplaceAllString(p, c.to)
+	}
+	return p
+}
 
 // stableOptions leaves out what differs between equal nodes: descriptors, process
 // groups, inode numbers of pipes, subvolume numbers, and sizes that follow the
