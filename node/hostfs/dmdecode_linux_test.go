@@ -167,6 +167,10 @@ func FuzzDM(f *testing.F) {
 		f.Add(d.answer(1)[:1024], d.answer(2)[:1024])
 	}
 	f.Add(dmList("usr", "x")[:512], []byte{})
+	recorded := recordedDM(f)
+	for name, answer := range recorded {
+		f.Add(answer, recorded[strings.Replace(name, " table ", " status ", 1)])
+	}
 	f.Fuzz(func(t *testing.T, table, status []byte) {
 		if names, err := parseDMNames(table); err == nil {
 			for _, name := range names {
