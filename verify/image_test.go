@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/seaworthy/seaworthy/node"
 )
 
 // sound are nodes as they are shipped.
@@ -237,5 +239,22 @@ func TestCheckAtMostOnceIsSaid(t *testing.T) {
 	i := slices.IndexFunc(findings, func(f Finding) bool { return f.Check == imageVerified.ID })
 	if f := findings[i]; f.Verdict != Pass || !strings.Contains(f.Reason, "check_at_most_once") {
 		t.Errorf("got %s %q, want a pass that says check_at_most_once", f.Verdict, f.Reason)
+	}
+}
+
+// Root is promised to settle what only a lack of rights left unread.
+func TestRootIsPromisedOnlyWhereItSettles(t *testing.T) {
+	for code, promised := range map[node.Code]bool{node.Denied: true, node.Failed: false, node.NoKernel: false} {
+		n := cos()
+		withoutTables(&n.verity)
+		n.verity.NoTables.Code = code
+		_, _, findings := n.judge(t)
+		for _, check := range []string{imageVerified.ID, cmdlineMatchesMapping.ID} {
+			i := slices.IndexFunc(findings, func(f Finding) bool { return f.Check == check })
+			f := findings[i]
+			if f.Verdict != Unknown || strings.Contains(f.Reason, "takes root") != promised || !strings.HasSuffix(f.Reason, n.verity.NoTables.Reason) {
+				t.Errorf("%s, tables %s: got %s %q, want it to speak of root: %t", check, code, f.Verdict, f.Reason, promised)
+			}
+		}
 	}
 }
