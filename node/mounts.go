@@ -22,7 +22,7 @@ type Mount struct {
 	Device  Device   `json:"device"`         // what it is on, followed by major:minor through sysfs
 	Options []string `json:"options"`        // of this mount alone; the first is ro or rw
 	Super   []string `json:"super"`          // of the file system, shared by all its mounts; the first is ro or rw
-	Anon    string   `json:"anon,omitempty"` // of a file system without a block device: its first path in this list
+	Anon    string   `json:"anon,omitempty"` // of a file system whose block device has no name here: its first path in this list
 }
 
 // Device is the block device that a file system is on, by name.
@@ -91,7 +91,7 @@ func (t *mountTable) view(h *Host, i int, anon map[string]string) Mount {
 		Path: m.path, Layer: t.layer(i), Visible: t.lookup(m.path) == i, Root: stableRoot(m.root), Type: m.fstype,
 		Source: withoutUUID(m.source), Device: t.device(h, m), Options: m.options, Super: stableOptions(m.super),
 	}
-	if v.Device.Kind == "none" {
+	if v.Device.Name == "" {
 		v.Anon = anon[m.dev]
 	}
 	return v

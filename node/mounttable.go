@@ -14,6 +14,7 @@ type mountTable struct {
 	from     string
 	bytes    []byte
 	mounts   []mount
+	ids      map[int]int            // mount identifier → index
 	children map[int]map[string]int // mount identifier → path → index of the mount on it
 	root     int                    // index of the mount that lookups start from, -1 without one
 	layers   []int                  // by index
@@ -28,6 +29,7 @@ func newMountTable(from string, b []byte, mounts []mount) *mountTable {
 	for i, m := range mounts {
 		index[m.id] = i
 	}
+	t.ids = index
 	for i, m := range mounts {
 		if _, below := index[m.parent]; m.path == "/" && (!below || m.parent == m.id) {
 			if t.root < 0 {
@@ -120,6 +122,14 @@ func (t *mountTable) top(at int, p string) int {
 		at = next
 	}
 	return at
+}
+
+// byID is the index of the mount with this number, -1 where there is none.
+func (t *mountTable) byID(id uint64) int {
+	if i, ok := t.ids[int(id)]; ok && id > 0 && id < 1<<62 {
+		return i
+	}
+	return -1
 }
 
 // layer counts the mounts on the same path below that of index i.

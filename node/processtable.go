@@ -43,10 +43,12 @@ type process struct {
 	// mntns is the text of the namespace link ("mnt:[4026531841]"), "" where it
 	// could not be read.
 	mntns string
-	// uid, gid and groups are the effective ones: proc_pid_status(5).
-	uid, gid uint32
-	groups   []uint32
-	capEff   uint64 // effective capabilities, in the process's user namespace
+	// uid, gid and groups are the effective ones, uids and gids those and what it
+	// may take back (real and saved): proc_pid_status(5).
+	uid, gid   uint32
+	uids, gids []uint32
+	groups     []uint32
+	capPrm     uint64 // permitted capabilities, in the process's user namespace
 }
 
 const (
@@ -189,7 +191,7 @@ func readProcess(h *Host, pid int) (*process, error) {
 			return nil, err
 		}
 	}
-	p := &process{pid: pid, dir: dir, comm: s.comm, uid: s.uid, gid: s.gid, groups: s.groups, capEff: s.capEff}
+	p := &process{pid: pid, dir: dir, comm: s.comm, uid: s.uids[0], gid: s.gids[0], uids: s.uids, gids: s.gids, groups: s.groups, capPrm: s.capPrm}
 
 	b, err := h.ReadFile(dir+"/cgroup", maxCgroup)
 	switch {

@@ -93,7 +93,7 @@ func (f *imageFacts) readOnly(p part) outcome {
 // which the files of a part can be reached. A mount's own flag holds no further
 // than the mount.
 func (f *imageFacts) writableElsewhere(p part) (node.Mount, bool) {
-	if p.SuperReadOnly() || p.Device.Kind == "unknown" {
+	if p.SuperReadOnly() {
 		return node.Mount{}, false
 	}
 	for _, m := range f.mounts {

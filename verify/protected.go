@@ -196,7 +196,7 @@ func ownDevice(m, root node.Mount) bool {
 		return false
 	case m.Type != root.Type:
 		return true
-	case m.Device.Kind == "none" && root.Device.Kind == "none":
+	case m.Device == root.Device && m.Device.Name == "":
 		return m.Anon != root.Anon
 	case m.Device.Kind == "unknown" || root.Device.Kind == "unknown":
 		return m.Root == "/" // a bind of a directory of root's would show that directory

@@ -246,12 +246,17 @@ func judgeSocketHolders(holders []node.SocketHolder, sockets []node.RuntimeSocke
 }
 
 // holderDeclared reports whether a place of the profile, "SOCKET HOLDER", names
-// this one: HOLDER is a program or a pod ("namespace/name"), and a trailing *
-// stands for anything in either.
+// this one: HOLDER is a pod ("namespace/name") or a container that no pod has
+// ("container:control"), and a trailing * stands for anything. A program is no
+// holder: every container calls its programs what it likes.
 func holderDeclared(h node.SocketHolder, places []profiles.Place) bool {
+	who := h.Pod
+	if who == "" {
+		who = "container:" + h.Container
+	}
 	return slices.ContainsFunc(places, func(p profiles.Place) bool {
 		f := strings.Fields(p.Path)
-		return len(f) == 2 && beginsAs(h.Socket, f[0]) && (beginsAs(h.Program, f[1]) || h.Pod != "" && beginsAs(h.Pod, f[1]))
+		return len(f) == 2 && beginsAs(h.Socket, f[0]) && beginsAs(who, f[1])
 	})
 }
 
