@@ -17,8 +17,8 @@ type cgroupLine struct {
 // parseCgroup parses /proc/<pid>/cgroup. The kernel lets no newline into the
 // name of a cgroup, so that a line is a line.
 func parseCgroup(b []byte) ([]cgroupLine, error) {
-	if len(b) == 0 {
-		return nil, fmt.Errorf("the list of cgroups is empty")
+	if len(b) == 0 { // no hierarchy is mounted, so that the process is in none
+		return nil, nil
 	}
 	if b[len(b)-1] != '\n' {
 		return nil, fmt.Errorf("the list of cgroups is cut: no newline at its end")

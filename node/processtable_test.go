@@ -246,6 +246,7 @@ func TestCgroup(t *testing.T) {
 		{"a getty keeps its terminal", "0::/system.slice/system-getty.slice/getty@tty1.service\n", "", "", "/system.slice/system-getty.slice/getty@tty1.service", "/system.slice/system-getty.slice/getty@tty1.service"},
 		{"systemd-run", "0::/system.slice/run-u34.service\n", "", "", "/system.slice/run-u34.service", "/system.slice/run-N.service"},
 		{"the cgroup was removed", "0::/system.slice/x.service (deleted)\n", "", "", "/system.slice/x.service", "/system.slice/x.service"},
+		{"no hierarchy is mounted", "", "", "", "/", "/"},
 		{"version 1 without systemd: the longest", "3:cpuset:/\n2:pids:/init\n1:cpu:/system/udevd\n", "", "", "/system/udevd", "/system/udevd"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -259,7 +260,7 @@ func TestCgroup(t *testing.T) {
 			}
 		})
 	}
-	for _, bad := range []string{"", "0::/", "0:/\n", "x::/\n", "0::system.slice\n", "\n"} {
+	for _, bad := range []string{"0::/", "0:/\n", "x::/\n", "0::system.slice\n", "\n"} {
 		if _, err := parseCgroup([]byte(bad)); err == nil {
 			t.Errorf("%q: got no error", bad)
 		}

@@ -242,6 +242,23 @@ func TestCheckAtMostOnceIsSaid(t *testing.T) {
 	}
 }
 
+// Root is promised to settle what only a lack of rights left unread.
+func TestRootIsPromisedOnlyWhereItSettles(t *testing.T) {
+	for code, promised := range map[node.Code]bool{node.Denied: true, node.Failed: false, node.NoKernel: false} {
+		n := cos()
+		withoutTables(&n.verity)
+		n.verity.NoTables.Code = code
+		_, _, findings := n.judge(t)
+		for _, check := range []string{imageVerified.ID, cmdlineMatchesMapping.ID} {
+			i := slices.IndexFunc(findings, func(f Finding) bool { return f.Check == check })
+			f := findings[i]
+			if f.Verdict != Unknown || strings.Contains(f.Reason, "takes root") != promised || !strings.HasSuffix(f.Reason, n.verity.NoTables.Reason) {
+				t.Errorf("%s, tables %s: got %s %q, want it to speak of root: %t", check, code, f.Verdict, f.Reason, promised)
+			}
+		}
+	}
+}
+
 // A mount's own flag holds no further than the mount, also where sysfs does not
 // say which disk the file system is on.
 func TestWritableElsewhere(t *testing.T) {

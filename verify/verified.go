@@ -125,7 +125,7 @@ func (f *imageFacts) verifiedDevice(p part, d node.DMDevice, v node.VerityState,
 		return f.notVerity(p, g, claimed, fmt.Sprintf("the device %s under %s is writable, so it is no verity device", d.Name, p.Path))
 	case v.NoTables != nil:
 		return outcome{Unknown, "table-" + string(v.NoTables.Code), fmt.Sprintf(
-			"whether the device %s under %s is a verity device only its kernel table says, which takes root (CAP_SYS_ADMIN and /dev/mapper/control): %s", d.Name, p.Path, v.NoTables.Reason)}
+			"whether the device %s under %s is a verity device only its kernel table says, which %s", d.Name, p.Path, unreadTable(v.NoTables))}
 	case t == nil:
 		return f.notVerity(p, g, claimed, fmt.Sprintf("the device %s under %s is %s, not verity", d.Name, p.Path, targetTypes(d)))
 	case !t.Whole:
@@ -154,6 +154,15 @@ func (f *imageFacts) verifiedDevice(p part, d node.DMDevice, v node.VerityState,
 		how += "; each block is checked only the first time it is read (check_at_most_once)"
 	}
 	return outcome{Pass, "", how}
+}
+
+// unreadTable says of the kernel's tables why they could not be read, and what
+// would settle it only where that would.
+func unreadTable(why *node.Missing) string {
+	if why.Code == node.Denied {
+		return "takes root (CAP_SYS_ADMIN and /dev/mapper/control) to read: " + why.Reason
+	}
+	return "could not be read: " + why.Reason
 }
 
 // notVerity is the outcome on a device-mapper device of another kind: what an
@@ -295,7 +304,7 @@ func (f *imageFacts) matchesBooted(b node.BootState, v node.VerityState) Finding
 		return fail("not-mounted", fmt.Sprintf("the command line asks for the verity device %s, and it carries no part of %s", strings.Join(names, ", "), strings.Join(f.paths, ", ")), names...)
 	}
 	if len(unread) > 0 {
-		return unknown("table-"+string(v.NoTables.Code), fmt.Sprintf("the command line names a root hash for %s, but the active table takes root to read (CAP_SYS_ADMIN and /dev/mapper/control): %s", strings.Join(unread, ", "), v.NoTables.Reason), unread...)
+		return unknown("table-"+string(v.NoTables.Code), fmt.Sprintf("the command line names a root hash for %s, but what the active table has is not known: it %s", strings.Join(unread, ", "), unreadTable(v.NoTables)), unread...)
 	}
 	return pass("matches", fmt.Sprintf("the active table of %s has the root hash that the command line names", strings.Join(names, ", ")), names...)
 }

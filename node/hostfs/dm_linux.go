@@ -15,6 +15,7 @@ const (
 	dmBuffer    = 16 << 10
 	maxDMBuffer = 4 << 20
 	maxDMs      = 10000
+	dmTries     = 8 // to read one device's table and status of one moment
 )
 
 // dmTables asks the device mapper for all its devices.
@@ -44,25 +45,38 @@ func (k *kernel) dmTables() ([]node.DMTable, error) {
 	}
 	out := []node.DMTable{}
 	for _, name := range names {
-		table, err := dmAsk(control, unix.DM_TABLE_STATUS, dmStatusTable, name)
-		var status []byte
-		if err == nil {
-			status, err = dmAsk(control, unix.DM_TABLE_STATUS, 0, name)
-		}
+		t, err := askDMTable(control, name)
 		if errors.Is(err, unix.ENXIO) { // it went away since it was listed
 			continue
 		}
 		if err != nil {
 			return nil, err
 		}
-		t, err := dmTable(table, status)
-		clear(table) // a key may be in it
-		if err != nil {
-			return nil, err
-		}
 		out = append(out, t)
 	}
 	return out, nil
+}
+
+// askDMTable asks for the table and the status of one device, again where it got
+// another table in between: what comes and goes beside a verified image must not
+// leave that unknown.
+func askDMTable(control int, name string) (node.DMTable, error) {
+	for try := 1; ; try++ {
+		table, err := dmAsk(control, unix.DM_TABLE_STATUS, dmStatusTable, name)
+		if err != nil {
+			return node.DMTable{}, err
+		}
+		status, err := dmAsk(control, unix.DM_TABLE_STATUS, 0, name)
+		if err != nil {
+			clear(table) // a key may be in it
+			return node.DMTable{}, err
+		}
+		t, err := dmTable(table, status)
+		clear(table)
+		if !errors.Is(err, errDMChanged) || try == dmTries {
+			return t, err
+		}
+	}
 }
 
 // openDMControl opens /dev/mapper/control after it was seen to be that.

@@ -3,6 +3,7 @@ package hostfs
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -131,10 +132,15 @@ func parseDMTargets(b []byte) (dmHead, []node.DMTarget, error) {
 		if err != nil {
 			return h, nil, fmt.Errorf("type of device-mapper target %d: %w", n+1, err)
 		}
-		// next counts from the start of the data here, not from this target.
-		next := int64(e.Uint32(spec[20:]))
-		if next < int64(at+dmTargetSize) || next > int64(len(data)) {
-			return h, nil, fmt.Errorf("device-mapper target %d at %d is followed by one at %d of %d", n+1, at, next, len(data))
+		// next counts from the start of the data here, not from this target. It is
+		// aligned to 8 bytes and the size of the answer is not, so that behind the
+		// last target it may lie beyond: retrieve_status in drivers/md/dm-ioctl.c.
+		next, end := int64(e.Uint32(spec[20:])), int64(len(data))
+		if n == h.targets-1 && next > end && next < end+8 {
+			next = end
+		}
+		if next < int64(at+dmTargetSize) || next > end {
+			return h, nil, fmt.Errorf("device-mapper target %d at %d is followed by one at %d of %d", n+1, at, next, end)
 		}
 		text, err := cString(data[at+dmTargetSize : next])
 		if err != nil {
@@ -145,6 +151,8 @@ func parseDMTargets(b []byte) (dmHead, []node.DMTarget, error) {
 	}
 	return h, targets, nil
 }
+
+var errDMChanged = errors.New("changed while it was read")
 
 // dmTable puts together what the kernel said of one device: its table, then its
 // status. Both must be of one table.
@@ -158,12 +166,12 @@ func dmTable(table, status []byte) (node.DMTable, error) {
 		return node.DMTable{}, err
 	}
 	if h.dev != of.dev || h.name != of.name || h.uuid != of.uuid || len(targets) != len(states) {
-		return node.DMTable{}, fmt.Errorf("device-mapper device %q changed while it was read", h.name)
+		return node.DMTable{}, fmt.Errorf("device-mapper device %q %w", h.name, errDMChanged)
 	}
 	for i, s := range states {
 		t := &targets[i]
 		if s.Start != t.Start || s.Length != t.Length || s.Type != t.Type {
-			return node.DMTable{}, fmt.Errorf("the table of device-mapper device %q changed while it was read", h.name)
+			return node.DMTable{}, fmt.Errorf("the table of device-mapper device %q %w", h.name, errDMChanged)
 		}
 		t.Status = s.Params
 		if !slices.Contains(openTargets, t.Type) {

@@ -26,20 +26,18 @@ func (d dmDevice) answer(text int) []byte {
 	copy(b[176:], d.uuid)
 	e.PutUint64(b[40:], d.dev)
 	e.PutUint32(b[20:], uint32(len(d.targets)))
-	at := dmHeadSize
+	at, used := dmHeadSize, 305 // offsetof(struct dm_ioctl, data), where nothing is added
 	for i, t := range d.targets {
 		e.PutUint64(b[at:], uint64(i)*1000)
 		e.PutUint64(b[at+8:], 1000)
 		copy(b[at+24:at+40], t[0])
 		n := copy(b[at+dmTargetSize:], t[text])
-		end := (at + dmTargetSize + n + 1 + 7) &^ 7
+		used = at + dmTargetSize + n + 1
+		end := (used + 7) &^ 7 // next is aligned, and the size is not
 		e.PutUint32(b[at+20:], uint32(end-dmHeadSize))
 		at = end
 	}
-	e.PutUint32(b[12:], uint32(at))
-	if len(d.targets) == 0 {
-		e.PutUint32(b[12:], 305) // offsetof(struct dm_ioctl, data): nothing was added
-	}
+	e.PutUint32(b[12:], uint32(used))
 	return b
 }
 
@@ -110,11 +108,12 @@ func TestDMTableRefuses(t *testing.T) {
 		want  string
 	}{
 		"cut within the head":                {usr.answer(1)[:100], "a device-mapper answer of 100 bytes is cut"},
-		"more targets than there are":        {put(20, 2), "device-mapper target 2 of 2 is cut"},
+		"more targets than there are":        {put(20, 2), "target 1 at 0 is followed by one at 152 of 150"},
 		"a size beyond the buffer":           {put(12, 1<<20), "device-mapper data at 312 to 1048576"},
 		"data within the head":               {put(16, 100), "device-mapper data at 100"},
 		"a target that ends before it began": {put(dmHeadSize+20, 8), "is followed by one at 8"},
 		"a target that ends nowhere":         {put(dmHeadSize+20, 1<<31), "is followed by one at 2147483648"},
+		"a last target that ends too far":    {put(dmHeadSize+20, 160), "is followed by one at 160 of 150"},
 		"a type without an end":              {noEnd, "type of device-mapper target 1"},
 		"another device under the same name": {other.answer(1), "changed while it was read"},
 		"another table":                      {put(dmHeadSize, 8), "the table of device-mapper device \"usr\" changed"},
@@ -168,6 +167,10 @@ func FuzzDM(f *testing.F) {
 		f.Add(d.answer(1)[:1024], d.answer(2)[:1024])
 	}
 	f.Add(dmList("usr", "x")[:512], []byte{})
+	recorded := recordedDM(f)
+	for name, answer := range recorded {
+		f.Add(answer, recorded[strings.Replace(name, " table ", " status ", 1)])
+	}
 	f.Fuzz(func(t *testing.T, table, status []byte) {
 		if names, err := parseDMNames(table); err == nil {
 			for _, name := range names {
