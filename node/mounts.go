@@ -242,7 +242,7 @@ func (t *mountTable) passing() []bool {
 		}
 	}
 	for i, m := range t.mounts {
-		if !out[i] {
+		if !out[i] && !onImagePath(m.path) {
 			out[i] = slices.ContainsFunc(paths[what{m.dev, m.root}], func(p string) bool { return strings.HasSuffix(m.path, p) })
 		}
 	}

@@ -421,8 +421,8 @@ func TestReadVerity(t *testing.T) {
 			},
 			Booted: []BootedHash{},
 			Loops: []LoopDevice{
-				{Backing: "/b.raw", ReadOnly: true, Mounted: []string{}},
 				{Backing: "/a.raw", ReadOnly: true, Mounted: []string{}},
+				{Backing: "/b.raw", ReadOnly: true, Mounted: []string{}},
 			},
 			Subvolumes:     []MountedSubvolume{},
 			ComposefsImage: "absent",
