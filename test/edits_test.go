@@ -360,7 +360,6 @@ var captureEdits = []captureEdit{{
 	change: map[string]string{
 		"runtime-socket-closed":    "fail socket-open",
 		"runtime-socket-unreached": "pass unreached",
-		"single-engine":            "pass single",
 	},
 	level: 3, claimed: 3,
 }, {
