@@ -116,15 +116,19 @@ const maxDescriptors = 50_000
 // namespace of process 1: process 1 first, which holds the sockets of units that
 // wait, then host processes, then containers that share the host's network. It
 // ends when all are found.
-func (t *processTable) findHolders(h *Host, wanted map[uint64]bool) (map[uint64]process, []Gap) {
-	found := map[uint64]process{}
+func (t *processTable) findHolders(h *Host, wanted map[uint64]bool) (map[uint64]*process, []Gap) {
+	found := map[uint64]*process{}
 	unread := tally{what: "descriptors of processes that may hold a listening socket"}
 	host, err := h.ReadLink("proc/1/ns/net")
 	if err != nil && !vanished(err) {
 		unread.add(1, err)
 	}
-	order := slices.Clone(t.processes)
-	slices.SortStableFunc(order, func(a, b process) int { return compareBools(a.container != "", b.container != "") })
+	order := slices.Collect(t.hostProcesses())
+	for i := range t.processes {
+		if p := &t.processes[i]; p.container != "" {
+			order = append(order, p)
+		}
+	}
 	left := maxDescriptors
 	for _, p := range order {
 		if len(found) == len(wanted) {
@@ -148,6 +152,9 @@ func (t *processTable) findHolders(h *Host, wanted map[uint64]bool) (map[uint64]
 			break
 		}
 		for _, fd := range fds {
+			if len(found) == len(wanted) {
+				break
+			}
 			link, err := h.ReadLink(p.dir + "/fd/" + fd.Name)
 			if err != nil {
 				continue // closed meanwhile: the right to read one is that to list them

@@ -28,8 +28,9 @@ func parseMountinfo(b []byte) ([]mount, error) {
 	if b[len(b)-1] != '\n' {
 		return nil, fmt.Errorf("the mount table is cut: no newline at its end")
 	}
-	var mounts []mount
-	seen := map[int]bool{}
+	lines := bytes.Count(b, []byte("\n"))
+	mounts := make([]mount, 0, lines)
+	seen := make(map[int]bool, lines)
 	n := 0
 	for line := range bytes.Lines(b) {
 		n++
@@ -150,7 +151,7 @@ func unescape(s string) (string, error) {
 // quoted where they hold a comma. Source: the kernel's security/selinux/hooks.c,
 // show_sid. Elsewhere a quote is a byte like others: it may stand in a path.
 func options(s string) ([]string, error) {
-	var out []string
+	out := make([]string, 0, strings.Count(s, ",")+1)
 	for rest := s; ; {
 		end := strings.IndexByte(rest, ',')
 		if at := strings.Index(rest, `="`); at >= 0 && (end < 0 || at < end) {

@@ -56,12 +56,12 @@ var Processes = Source[[]Program]{
 		scripts := tally{what: "scripts of host processes"}
 		out := []Program{}
 		var links []string
-		for _, p := range t.hostProcesses() {
+		for p := range t.hostProcesses() {
 			if p.exeErr != nil {
 				continue // counted in the table's gaps
 			}
 			links = append(links, p.exe)
-			prog, err := t.program(h, &p, &scripts)
+			prog, err := t.program(h, p, &scripts)
 			places.of++
 			switch {
 			case err == nil:
@@ -114,7 +114,7 @@ func inMemory() Mount {
 func isMemory(link string) bool { return strings.HasPrefix(link, "/memfd:") }
 
 func (t *processTable) program(h *Host, p *process, unread *tally) (Program, error) {
-	prog := Program{Path: quoteName(p.exe), Deleted: p.deleted, Unit: stableUnit(p.cgroup)}
+	prog := Program{Path: quoteName(p.exe), Deleted: p.deleted, Unit: p.unit}
 	if isMemory(p.exe) {
 		prog.Memory, prog.On = true, inMemory()
 		return prog, nil
@@ -156,7 +156,7 @@ func (t *processTable) program(h *Host, p *process, unread *tally) (Program, err
 		}
 	}
 	prog.On = t.namespaces.view(h, table, i)
-	if j := host.lookup(at); j >= 0 {
+	if j := host.lookup(at); j >= 0 && table != host {
 		prog.OwnRoot = host.mounts[j].dev != table.mounts[i].dev || host.inside(j, at) != table.inside(i, at)
 	}
 	return prog, nil
