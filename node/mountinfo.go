@@ -3,6 +3,7 @@ package node
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -54,7 +55,8 @@ func parseMountLine(line string) (mount, error) {
 	}
 	// The kernel escapes space, tab, newline, # and backslash as three octal
 	// digits, so that a single space always separates fields.
-	f := strings.Split(line, " ")
+	var fields [12]string // as a rule there are 10 or 11
+	f := slices.AppendSeq(fields[:0], strings.SplitSeq(line, " "))
 	sep := -1
 	for i := 6; i < len(f); i++ {
 		if f[i] == "-" {
@@ -117,10 +119,14 @@ func parseMountLine(line string) (mount, error) {
 
 // number parses a decimal number without sign, blank or leading zero.
 func number(s string) (int, error) {
-	if s == "" || len(s) > 10 || len(s) > 1 && s[0] == '0' || strings.Trim(s, "0123456789") != "" {
+	if s == "" || len(s) > 10 || len(s) > 1 && s[0] == '0' {
 		return 0, fmt.Errorf("%q is not a number", s)
 	}
-	return strconv.Atoi(s)
+	n, err := strconv.ParseUint(s, 10, strconv.IntSize-1)
+	if err != nil {
+		return 0, fmt.Errorf("%q is not a number", s)
+	}
+	return int(n), nil
 }
 
 // unescape turns the kernel's three octal digits into the byte they stand for.

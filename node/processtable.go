@@ -165,12 +165,12 @@ func readProcesses(h *Host) (*processTable, error) {
 	return t, nil
 }
 
-func (t *processTable) byPID(pid int) (process, bool) {
+func (t *processTable) byPID(pid int) (p *process, found bool) {
 	i, found := slices.BinarySearchFunc(t.processes, pid, func(p process, pid int) int { return p.pid - pid })
 	if !found {
-		return process{}, false
+		return nil, false
 	}
-	return t.processes[i], true
+	return &t.processes[i], true
 }
 
 // cgroupsOutside reports whether process 1 is outside the reader's cgroup
