@@ -69,7 +69,7 @@ var Mounts = Source[[]Mount]{
 		h.evidence.add(t.from, t.bytes)
 		passing := t.passing()
 		anon := t.anonymous(passing)
-		out := make([]Mount, 0, len(t.mounts))
+		out := []Mount{}
 		for i := range t.mounts {
 			if passing[i] {
 				continue
