@@ -178,7 +178,7 @@ func TestListenersOfThisMachine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	theirs, err := peer.NetTCP() //lint:ignore SA1019 the same file read by another program is the point
+	theirs, err := peer.NetTCP() //nolint:staticcheck // the same file read by another program is the point
 	if err != nil {
 		t.Fatal(err)
 	}

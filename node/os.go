@@ -102,7 +102,7 @@ func readSystem(_ context.Context, h *Host) (System, []Gap, error) {
 		break
 	}
 
-	unseen := Gap{What: "paths that tell systems apart", Of: len(MarkerPaths)}
+	unseen := Gap{Part: "markers", What: "paths that tell systems apart", Of: len(MarkerPaths)}
 	for _, name := range MarkerPaths {
 		_, err := h.Stat(name)
 		switch {
@@ -121,7 +121,7 @@ func readSystem(_ context.Context, h *Host) (System, []Gap, error) {
 
 	var err error
 	if v.Init, err = readLine(h, "proc/1/comm"); err != nil && !IsAbsent(err) {
-		gaps = append(gaps, GapOf("the command name of process 1", err))
+		gaps = append(gaps, GapOf("the command name of process 1", err).In("init"))
 	}
 	switch link, err := h.ReadLink("proc/1/ns/pid"); {
 	case err != nil:

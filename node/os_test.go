@@ -273,7 +273,7 @@ func TestReadSystem(t *testing.T) {
 	t.Run("markers that cannot be looked at are one gap", func(t *testing.T) {
 		_, gaps, err := read(map[string]string{"run/ostree-booted": "! denied", "run/ostree-live": "! untouched", "proc/1/comm": "x\n"})
 		want := []Gap{{
-			What: "paths that tell systems apart", Code: Denied, Count: 2, Of: len(MarkerPaths),
+			Part: "markers", What: "paths that tell systems apart", Code: Denied, Count: 2, Of: len(MarkerPaths),
 			Reason: "looking at /run/ostree-booted: permission denied",
 		}}
 		if diff := cmp.Diff(want, gaps); err != nil || diff != "" {

@@ -40,7 +40,7 @@ var processesFromImage = Check{
 			"":             "Find what starts it by its cgroup, then put it into the image, declare its path in a site overlay, or remove it.",
 		},
 	},
-	Judge: On3(node.Processes, node.Mounts, node.OS, func(p []node.Program, m []node.Mount, s node.System, g Given) Finding {
+	Judge: On3(node.Processes, node.Mounts, node.OS.Parts("init", "pidNamespace"), func(p []node.Program, m []node.Mount, s node.System, g Given) Finding {
 		return wholeMachine(s, judgeProcesses(p, m, g))
 	}),
 }
@@ -168,7 +168,7 @@ var noDeletedExecutables = Check{
 			"": "Find out who started it before you end it. After a package upgrade restart the service (needrestart lists them) or reboot.",
 		},
 	},
-	Judge: On2(node.Processes, node.OS, func(p []node.Program, s node.System, _ Given) Finding {
+	Judge: On2(node.Processes, node.OS.Parts("init", "pidNamespace"), func(p []node.Program, s node.System, _ Given) Finding {
 		return wholeMachine(s, judgeDeleted(p))
 	}),
 }

@@ -360,20 +360,20 @@ func imageJudge(needed func(*imageFacts) Judge) Judge {
 		finding := needed(f).decide(facts, g)
 		if f.noVerity == nil {
 			finding = withGaps(finding, slices.DeleteFunc(slices.Clone(gaps), func(g node.Gap) bool {
-				return !slices.Contains(f.leaned, gapIn(g))
+				return len(f.leaned) == 0 || g.Part != "" && !slices.Contains(f.leaned, gapIn(g))
 			}))
 		}
 		return finding
 	}}
 }
 
-// gapIn says in which part of the fact verity a gap is. One that names neither
-// ostree nor a subvolume counts as one in the devices, on which most rests.
+// gapIn says which of the parts of the fact verity that a verdict can rest on a
+// gap is in.
 func gapIn(g node.Gap) backing {
-	switch {
-	case strings.Contains(g.What, "subvolume"):
+	switch g.Part {
+	case "subvolumes":
 		return subvolumes
-	case strings.Contains(g.What, "ostree"), strings.Contains(g.What, "composefs"):
+	case "ostree", "composefsImage":
 		return composefs
 	}
 	return devices

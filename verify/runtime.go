@@ -129,7 +129,7 @@ var runtimeNotOnNetwork = Check{
 			"":              "Remove -H tcp:// from dockerd (or hosts in /etc/docker/daemon.json) and tcp_address under [grpc] and [debug] from the containerd configuration. CRI-O: metrics_host and stream_address = \"127.0.0.1\".",
 		},
 	},
-	Judge: On2(node.Listeners, node.OS, func(l []node.Listener, s node.System, _ Given) Finding {
+	Judge: On2(node.Listeners, node.OS.Parts("init", "pidNamespace"), func(l []node.Listener, s node.System, _ Given) Finding {
 		return wholeMachine(s, judgeRuntimeListeners(l))
 	}),
 }
@@ -211,7 +211,7 @@ var runtimeSocketUnreached = Check{
 			"":             "Remove the hostPath of the socket, of /run, of /var/run or of / from the workload, or run it with a user and groups that the socket does not admit. Declare what must stay in a site overlay.",
 		},
 	},
-	Judge: On3(node.SocketHolders, node.RuntimeSockets, node.OS,
+	Judge: On3(node.SocketHolders, node.RuntimeSockets, node.OS.Parts("init", "pidNamespace"),
 		func(h []node.SocketHolder, r []node.RuntimeSocket, s node.System, g Given) Finding {
 			return wholeMachine(s, judgeSocketHolders(h, r, g))
 		}),
@@ -282,7 +282,7 @@ var singleEngine = Check{
 			"":              "Remove the engine that Kubernetes does not use, or systemctl mask --now its socket and service.",
 		},
 	},
-	Judge: On3(node.RuntimeSockets, node.Processes, node.OS,
+	Judge: On3(node.RuntimeSockets, node.Processes, node.OS.Parts("init", "pidNamespace"),
 		func(r []node.RuntimeSocket, p []node.Program, s node.System, g Given) Finding {
 			return wholeMachine(s, judgeEngines(r, p, g))
 		}),

@@ -203,6 +203,7 @@ func worstFirst(a, b finding) int {
 			return 0
 		case verify.Unknown:
 			return 1
+		case verify.Pass, verify.NotApplicable:
 		}
 		return 2
 	}

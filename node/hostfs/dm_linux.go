@@ -49,7 +49,7 @@ func (k *kernel) dmTables() ([]node.DMTable, error) {
 		if err == nil {
 			status, err = dmAsk(control, unix.DM_TABLE_STATUS, 0, name)
 		}
-		if err == unix.ENXIO { // it went away since it was listed
+		if errors.Is(err, unix.ENXIO) { // it went away since it was listed
 			continue
 		}
 		if err != nil {

@@ -103,7 +103,7 @@ func (k *kernel) subvolume(of string) (node.Subvolume, error) {
 	}
 	var flags uint64
 	err = ioctl(fd, btrfsSubvolGetFlags, unsafe.Pointer(&flags))
-	if err == unix.EINVAL {
+	if errors.Is(err, unix.EINVAL) {
 		return node.Subvolume{}, unsupported("not the root of a subvolume")
 	}
 	return node.Subvolume{ReadOnly: flags&btrfsSubvolReadOnly != 0}, err

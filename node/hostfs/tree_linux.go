@@ -145,7 +145,7 @@ func (t *tree) open(name string, follow bool, flags int) (int, error) {
 			return -1, errUntouched
 		}
 		fd, err := t.openPath(name, flags)
-		if err != unix.ELOOP {
+		if !errors.Is(err, unix.ELOOP) {
 			return fd, err
 		}
 	}
@@ -230,7 +230,7 @@ func (t *tree) openKernelFile(name string, flags int) (fd int, ok bool, err erro
 		return -1, false, nil
 	}
 	fd, err = openWithin(dir, p, flags, unix.RESOLVE_NO_XDEV)
-	if err == unix.ELOOP || err == unix.EXDEV {
+	if errors.Is(err, unix.ELOOP) || errors.Is(err, unix.EXDEV) {
 		return -1, false, nil
 	}
 	return fd, true, err
