@@ -32,10 +32,11 @@ func parseMountinfo(b []byte) ([]mount, error) {
 	lines := bytes.Count(b, []byte("\n"))
 	mounts := make([]mount, 0, lines)
 	seen := make(map[int]bool, lines)
+	known := optionLists{}
 	n := 0
 	for line := range bytes.Lines(b) {
 		n++
-		m, err := parseMountLine(string(line[:len(line)-1]))
+		m, err := parseMountLine(string(line[:len(line)-1]), known)
 		if err != nil {
 			return nil, fmt.Errorf("mount line %d %.200q: %w", n, line[:len(line)-1], err)
 		}
@@ -48,7 +49,7 @@ func parseMountinfo(b []byte) ([]mount, error) {
 	return mounts, nil
 }
 
-func parseMountLine(line string) (mount, error) {
+func parseMountLine(line string, known optionLists) (mount, error) {
 	var m mount
 	if !utf8.ValidString(line) {
 		return m, fmt.Errorf("not UTF-8")
@@ -96,7 +97,7 @@ func parseMountLine(line string) (mount, error) {
 	if !strings.HasPrefix(m.path, "/") {
 		return m, fmt.Errorf("mount point %q is not absolute", m.path)
 	}
-	if m.options, err = options(f[5]); err != nil {
+	if m.options, err = known.of(f[5]); err != nil {
 		return m, fmt.Errorf("mount options: %w", err)
 	}
 	if m.options[0] != "ro" && m.options[0] != "rw" {
@@ -108,7 +109,7 @@ func parseMountLine(line string) (mount, error) {
 	if m.source, err = unescape(f[sep+2]); err != nil { // may be empty: mount(2) with source ""
 		return m, fmt.Errorf("source: %w", err)
 	}
-	if m.super, err = options(f[sep+3]); err != nil {
+	if m.super, err = known.of(f[sep+3]); err != nil {
 		return m, fmt.Errorf("super options: %w", err)
 	}
 	if m.super[0] != "ro" && m.super[0] != "rw" {
@@ -151,6 +152,21 @@ func unescape(s string) (string, error) {
 		i += 3
 	}
 	return b.String(), nil
+}
+
+// optionLists are the options of a table by their text: thousands of mounts have
+// the same few.
+type optionLists map[string][]string
+
+func (l optionLists) of(s string) ([]string, error) {
+	if list, ok := l[s]; ok {
+		return list, nil
+	}
+	list, err := options(s)
+	if err == nil {
+		l[s] = list
+	}
+	return list, err
 }
 
 // options splits at commas, but not within a quoted value: SELinux contexts are
