@@ -33,6 +33,13 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
+	if about := os.Getenv(benchNode); about != "" {
+		if err := runNode(about, os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintf(os.Stderr, "running the node %s: %v\n", about, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	os.Exit(m.Run())
 }
 
