@@ -59,12 +59,13 @@ var SocketHolders = Source[[]SocketHolder]{
 		unread := tally{what: "mounts and identities of container processes"}
 		out := []SocketHolder{}
 		exposed := map[*mountNamespace][]exposure{}
-		for _, p := range t.processes {
+		for i := range t.processes {
+			p := &t.processes[i]
 			if p.container == "" {
 				continue
 			}
 			unread.of++
-			ns := t.namespaces.of(&p)
+			ns := t.namespaces.of(p)
 			found, known := exposed[ns]
 			if !known {
 				if found, err = t.namespaces.exposures(ns, sockets); err != nil && !vanished(err) {

@@ -25,6 +25,7 @@ type Host struct {
 	mu      sync.Mutex
 	running map[string]time.Time // readers that have not returned, and since when
 	kept    map[string]keptFact  // facts of sources that are not read at every scan
+	held    heldSockets          // where the last gathering found the sockets that listen
 }
 
 // FS is a file tree rooted at the node's /. Names are slash-separated and

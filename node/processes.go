@@ -61,12 +61,12 @@ var Processes = Source[[]Program]{
 		mounts := tally{what: "mounts of executables"}
 		out := []Program{}
 		var links []string
-		for _, p := range t.hostProcesses() {
+		for p := range t.hostProcesses() {
 			if p.exeErr != nil {
 				continue // counted in the table's gaps
 			}
 			links = append(links, p.exe)
-			prog, err := t.program(h, &p, unreadPrograms{&scripts, &mounts})
+			prog, err := t.program(h, p, unreadPrograms{&scripts, &mounts})
 			places.of++
 			switch {
 			case err == nil:
@@ -130,7 +130,7 @@ func isMemory(link string) bool { return strings.HasPrefix(link, "/memfd:") }
 type unreadPrograms struct{ scripts, mounts *tally }
 
 func (t *processTable) program(h *Host, p *process, unread unreadPrograms) (Program, error) {
-	prog := Program{Path: quoteName(p.exe), Deleted: p.deleted, Unit: stableUnit(p.cgroup)}
+	prog := Program{Path: quoteName(p.exe), Deleted: p.deleted, Unit: p.unit}
 	if isMemory(p.exe) {
 		prog.Memory, prog.On = true, inMemory()
 		return prog, nil

@@ -287,7 +287,7 @@ func TestNamespaceOfProcess1Denied(t *testing.T) {
 	}
 	for pid, want := range map[int]bool{1: true, 7: true, 8: false} {
 		p, _ := table.byPID(pid)
-		if got, err := table.namespaces.isHosts(table.namespaces.of(&p)); got != want || err != nil {
+		if got, err := table.namespaces.isHosts(table.namespaces.of(p)); got != want || err != nil {
 			t.Errorf("process %d: got %v, %v want %v", pid, got, err, want)
 		}
 	}

@@ -234,7 +234,7 @@ func takeLabCgroup(pid int, unit string) func(*capture.Tape, sample) error {
 func putProcess(tape *capture.Tape, pid int, exe string, args []string) {
 	dir := fmt.Sprintf("proc/%d", pid)
 	tape.Dir("proc", node.DirEntry{Name: "1", Type: node.Directory}, node.DirEntry{Name: fmt.Sprint(pid), Type: node.Directory})
-	tape.File(dir+"/status", fmt.Sprintf("Name:\t%.15s\nUid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\nGroups:\t\nVmSize:\t1 kB\nThreads:\t1\nCapPrm:\t000001ffffffffff\nCapEff:\t000001ffffffffff\n", path.Base(exe)))
+	tape.File(dir+"/status", fmt.Sprintf("Name:\t%.15s\nUid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\nGroups:\t\nVmSize:\t1 kB\nThreads:\t1\nCapPrm:\t000001ffffffffff\n", path.Base(exe)))
 	tape.Link(dir+"/exe", exe)
 	tape.File(dir+"/cmdline", strings.Join(args, "\x00")+"\x00")
 }

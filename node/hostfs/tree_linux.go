@@ -309,26 +309,31 @@ func reopen(fd, flags int) (int, error) {
 
 // scratch lets files of unknown size, which those of procfs are, be read in one
 // go and copied to their size.
-var scratch = sync.Pool{New: func() any { return new([32 << 10]byte) }}
+var scratch = sync.Pool{New: func() any { return &buffer{make([]byte, 32<<10)} }}
+
+type buffer struct{ b []byte }
 
 // readAll reads at most one byte more than max.
 func readAll(fd int, max int64) ([]byte, error) {
-	buf := scratch.Get().(*[32 << 10]byte)
+	buf := scratch.Get().(*buffer)
 	defer scratch.Put(buf)
-	all := []byte{}
-	for int64(len(all)) <= max {
-		n, err := unix.Read(fd, buf[:min(int64(len(buf)), max+1-int64(len(all)))])
+	size := 0
+	for int64(size) <= max {
+		if size == len(buf.b) {
+			buf.b = append(buf.b, make([]byte, size)...) // kept for the next large file
+		}
+		n, err := unix.Read(fd, buf.b[size:min(int64(len(buf.b)), max+1)])
 		switch {
 		case err == unix.EINTR:
 		case err != nil:
 			return nil, err
 		case n == 0:
-			return all, nil
+			return append([]byte{}, buf.b[:size]...), nil
 		default:
-			all = append(all, buf[:n]...)
+			size += n
 		}
 	}
-	return all, nil
+	return append([]byte{}, buf.b[:size]...), nil
 }
 
 func (t *tree) ReadDir(name string, max int) ([]node.DirEntry, error) {
@@ -347,18 +352,18 @@ func (t *tree) ReadDir(name string, max int) ([]node.DirEntry, error) {
 		return nil, refusal(op, name, err)
 	}
 	defer unix.Close(fd)
-	buf := scratch.Get().(*[32 << 10]byte)
+	buf := scratch.Get().(*buffer)
 	defer scratch.Put(buf)
 	out := []node.DirEntry{}
 	for {
-		n, err := unix.Getdents(fd, buf[:])
+		n, err := unix.Getdents(fd, buf.b)
 		if err != nil {
 			return nil, refusal(op, name, err)
 		}
 		if n == 0 {
 			break
 		}
-		if out, err = appendEntries(out, buf[:n]); err != nil {
+		if out, err = appendEntries(out, buf.b[:n]); err != nil {
 			return nil, refusal(op, name, err)
 		}
 		if len(out) > max {
