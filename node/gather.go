@@ -27,6 +27,7 @@ type gathering struct {
 	mounts    func() (*mountTable, error)
 	processes func() (*processTable, error)
 	kubelet   func() (*kubeletReading, error)
+	listening func() (*listeningReading, error)
 
 	// held outlives the gathering.
 	held *heldSockets
@@ -43,6 +44,9 @@ func newGathering(ctx context.Context, h *Host, at time.Time) *gathering {
 	})
 	g.kubelet = sync.OnceValues(func() (*kubeletReading, error) {
 		return bounded(ctx, h, "the kubelet's configuration", at, sharedDeadline, func() (*kubeletReading, error) { return readKubelet(view) })
+	})
+	g.listening = sync.OnceValues(func() (*listeningReading, error) {
+		return bounded(ctx, h, "the tables of sockets", at, sharedDeadline, func() (*listeningReading, error) { return readListening(view) })
 	})
 	return g
 }

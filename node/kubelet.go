@@ -129,7 +129,7 @@ func readKubelet(h *Host) (*kubeletReading, error) {
 				r.gaps = append(r.gaps, g)
 			}
 		}
-		if all, _, err := readListening(h); err == nil && slices.ContainsFunc(all, func(l listening) bool { return l.port == kubeletPort }) {
+		if all, err := h.gathering.listening(); err == nil && slices.ContainsFunc(all.sockets, func(l listening) bool { return l.port == kubeletPort }) {
 			r.gaps = append(r.gaps, GapOf("the kubelet", &Error{"looking for", "the kubelet", Failed, fmt.Sprintf("something listens on its port, %d, and no process that goes by its name was found", kubeletPort)}))
 		}
 		return r.finish(), nil

@@ -36,10 +36,14 @@ var Listeners = Source[[]Listener]{
 	Scope: Node,
 	Every: Scan,
 	Read: func(_ context.Context, h *Host) ([]Listener, []Gap, error) {
-		all, gaps, err := readListening(h)
+		r, err := h.gathering.listening()
 		if err != nil {
 			return nil, nil, err
 		}
+		for name, b := range r.read {
+			h.evidence.add("/"+name, b)
+		}
+		all, gaps := r.sockets, slices.Clone(r.gaps)
 		t, err := h.gathering.processes()
 		if err != nil {
 			return nil, nil, err
@@ -73,13 +77,18 @@ func compareListeners(a, b Listener) int {
 
 const maxSocketTable = 64 << 20 // 150 bytes a line: some 400,000 connections
 
+// listeningReading is what listens on the host, read once a gathering.
+type listeningReading struct {
+	sockets []listening
+	gaps    []Gap
+	read    map[string][]byte // by path relative to the root
+}
+
 // readListening reads the tables of process 1's network namespace. Without IPv6
 // there is no tcp6. One table that cannot be read is a gap, none is an error.
-func readListening(h *Host) ([]listening, []Gap, error) {
-	var all []listening
-	var gaps []Gap
+func readListening(h *Host) (*listeningReading, error) {
+	r := &listeningReading{read: map[string][]byte{}}
 	var first error
-	read := 0
 	for _, network := range []string{"tcp", "tcp6", "unix"} {
 		name := "proc/1/net/" + network
 		b, err := h.ReadFile(name, maxSocketTable)
@@ -99,16 +108,16 @@ func readListening(h *Host) ([]listening, []Gap, error) {
 		}
 		if err != nil {
 			first = cmp.Or(first, err)
-			gaps = append(gaps, GapOf("sockets of "+network, err))
+			r.gaps = append(r.gaps, GapOf("sockets of "+network, err))
 			continue
 		}
-		read++
-		all = append(all, some...)
+		r.read[name] = b
+		r.sockets = append(r.sockets, some...)
 	}
-	if read == 0 {
-		return nil, nil, first
+	if len(r.read) == 0 {
+		return nil, first
 	}
-	return all, gaps, nil
+	return r, nil
 }
 
 // heldSockets are where processes were found to hold the sockets that listen. An
