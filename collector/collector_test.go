@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -376,8 +377,8 @@ func TestNoAcknowledgementWithoutTheDatabase(t *testing.T) {
 	server := httptest.NewServer(r)
 	defer server.Close()
 	_, err := wire.Client{URL: server.URL}.Send(t.Context(), report("node-7", "6.6.95"))
-	refused, ok := err.(*wire.SendError)
-	if !ok || refused.Final() || refused.Status != 503 || refused.After != 10*time.Second {
+	var refused *wire.SendError
+	if !errors.As(err, &refused) || refused.Final() || refused.Status != 503 || refused.After != 10*time.Second {
 		t.Errorf("got %v, want a passing 503 with ten seconds to wait", err)
 	}
 	if strings.Contains(err.Error(), ".db") || !strings.Contains(r.log.String(), "the database is closed") {

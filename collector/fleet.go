@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/seaworthy/seaworthy/collector/store"
+	"github.com/seaworthy/seaworthy/node/wire"
 	"github.com/seaworthy/seaworthy/verify"
 )
 
@@ -20,6 +21,7 @@ type nodeLine struct {
 	FirstSeen time.Time         `json:"firstSeen"`
 	LastSeen  time.Time         `json:"lastSeen"`
 	State     string            `json:"state"` // "reporting" or "silent"
+	Origin    wire.Origin       `json:"origin,omitzero"`
 }
 
 type levelLine struct {
@@ -37,13 +39,14 @@ type nodeReport struct {
 }
 
 type presence struct {
-	Cluster   string    `json:"cluster"`
-	State     string    `json:"state"` // "reporting" or "silent"
-	FirstSeen time.Time `json:"firstSeen"`
-	LastSeen  time.Time `json:"lastSeen"`
-	Interval  string    `json:"interval"` // that the agent promised: "1m0s"
-	Agent     string    `json:"agent"`    // version, as it says
-	Gathered  time.Time `json:"gathered"` // when the facts were read, by the node's clock
+	Cluster   string      `json:"cluster"`
+	State     string      `json:"state"` // "reporting" or "silent"
+	FirstSeen time.Time   `json:"firstSeen"`
+	LastSeen  time.Time   `json:"lastSeen"`
+	Interval  string      `json:"interval"`        // that the agent promised: "1m0s"
+	Agent     string      `json:"agent"`           // version, as it says
+	Gathered  time.Time   `json:"gathered"`        // when the facts were read, by the node's clock
+	Origin    wire.Origin `json:"origin,omitzero"` // where they are from, where that is no live node
 }
 
 type spanLine struct {
@@ -97,7 +100,7 @@ func (s *Server) listNodes(w http.ResponseWriter, r *http.Request) error {
 		level := n.report.Level
 		lines[i] = nodeLine{
 			n.Cluster, n.Name, n.report.OS, n.report.Profile, levelLine{level.Number, level.Claimed, level.Name}, n.report.Summary,
-			n.FirstSeen, n.LastSeen, stateOf(n.Node, at),
+			n.FirstSeen, n.LastSeen, stateOf(n.Node, at), n.Origin,
 		}
 	}
 	return writeJSON(w, http.StatusOK, lines)
@@ -110,7 +113,7 @@ func (s *Server) getNode(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	answer := nodeReport{Report: report, History: []spanLine{}, Presence: presence{
-		d.Cluster, stateOf(d.Node, at), d.FirstSeen, d.LastSeen, d.Interval.String(), d.Agent, d.Gathered,
+		d.Cluster, stateOf(d.Node, at), d.FirstSeen, d.LastSeen, d.Interval.String(), d.Agent, d.Gathered, d.Origin,
 	}}
 	for _, span := range d.History {
 		line := spanLine{Cohort: span.State.Cohort, Node: span.State.Node, Since: span.Since}

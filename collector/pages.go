@@ -54,7 +54,7 @@ func (s *Server) webNodes(ctx context.Context, at time.Time) ([]web.Node, error)
 
 func webNode(n judged, at time.Time) web.Node {
 	return web.Node{
-		Cluster: n.Cluster, Name: n.Name, Agent: n.Agent, Interval: n.Interval,
+		Cluster: n.Cluster, Name: n.Name, Origin: n.Origin.Kind, Note: n.Origin.Note, Agent: n.Agent, Interval: n.Interval,
 		FirstSeen: n.FirstSeen, LastSeen: n.LastSeen, Gathered: n.Gathered, Silent: n.Silent(at),
 		OS: n.os, Kernel: n.kernel, Report: n.report,
 	}

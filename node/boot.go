@@ -52,9 +52,9 @@ var Boot = Source[BootState]{
 func readBoot(_ context.Context, h *Host) (BootState, []Gap, error) {
 	var v BootState
 	var gaps []Gap
-	gap := func(what string, err error) {
+	gap := func(part, what string, err error) {
 		if err != nil {
-			gaps = append(gaps, GapOf(what, err))
+			gaps = append(gaps, GapOf(what, err).In(part))
 		}
 	}
 	words, err := readCmdline(h)
@@ -67,37 +67,37 @@ func readBoot(_ context.Context, h *Host) (BootState, []Gap, error) {
 		v.Cmdline[i] = w
 	}
 	v.Bootconfig, err = readBootconfig(h)
-	gap("the boot configuration", err)
+	gap("bootconfig", "the boot configuration", err)
 
 	switch _, err := h.Stat("sys/firmware/efi"); {
 	case err == nil:
 		v.Firmware = "uefi"
 		v.SecureBoot, err = readEFIFlag(h, "SecureBoot")
-		gap("Secure Boot", err)
+		gap("secureBoot", "Secure Boot", err)
 		v.SetupMode, err = readEFIFlag(h, "SetupMode")
-		gap("Secure Boot setup mode", err)
+		gap("setupMode", "Secure Boot setup mode", err)
 	case !IsAbsent(err):
-		gap("the firmware", err)
+		gap("firmware", "the firmware", err)
 	default:
 		// Only a sysfs that is there can say that there is no EFI.
 		if _, err := h.Stat("sys/firmware"); err != nil {
-			gap("the firmware", err)
+			gap("firmware", "the firmware", err)
 			break
 		}
 		v.Firmware, v.SecureBoot, v.SetupMode = "other", "absent", "absent"
 	}
 
 	v.Lockdown, err = readLockdown(h)
-	gap("lockdown", err)
+	gap("lockdown", "lockdown", err)
 	v.LSMs, err = readLSMs(h)
-	gap("the security modules", err)
+	gap("lsms", "the security modules", err)
 	v.SELinux, err = readSELinux(h)
-	gap("SELinux", err)
+	gap("selinux", "SELinux", err)
 	v.AppArmor, err = kernelState(h, "sys/module/apparmor/parameters/enabled", "sys/module",
 		map[string]string{"Y": "enabled", "N": "disabled"})
-	gap("AppArmor", err)
+	gap("appArmor", "AppArmor", err)
 	v.FIPS, err = kernelState(h, "proc/sys/crypto/fips_enabled", "proc/sys", map[string]string{"1": "on", "0": "off"})
-	gap("FIPS mode", err)
+	gap("fips", "FIPS mode", err)
 	return v, gaps, nil
 }
 

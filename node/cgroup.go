@@ -12,6 +12,9 @@ import (
 type cgroupLine struct {
 	controllers string // "" for version 2, "name=systemd" for the named hierarchy
 	path        string // as seen from the reader's cgroup namespace: it may begin with /..
+	// names are those on the path, without the leading ".." that a reader in a
+	// cgroup namespace of its own sees above itself.
+	names []string
 }
 
 // parseCgroup parses /proc/<pid>/cgroup. The kernel lets no newline into the
@@ -26,17 +29,19 @@ func parseCgroup(b []byte) ([]cgroupLine, error) {
 	var out []cgroupLine
 	for line := range bytes.Lines(b) {
 		text := string(line[:len(line)-1])
-		f := strings.SplitN(text, ":", 3)
-		if len(f) != 3 {
+		hierarchy, rest, ok := strings.Cut(text, ":")
+		controllers, cgroup, ok2 := strings.Cut(rest, ":")
+		if !ok || !ok2 {
 			return nil, fmt.Errorf("cgroup line %.200q: want hierarchy:controllers:path", text)
 		}
-		if _, err := number(f[0]); err != nil {
+		if _, err := number(hierarchy); err != nil {
 			return nil, fmt.Errorf("cgroup line %.200q: hierarchy: %w", text, err)
 		}
-		if !strings.HasPrefix(f[2], "/") {
+		if !strings.HasPrefix(cgroup, "/") {
 			return nil, fmt.Errorf("cgroup line %.200q: the path is not absolute", text)
 		}
-		out = append(out, cgroupLine{f[1], strings.TrimSuffix(f[2], " (deleted)")})
+		cgroup = strings.TrimSuffix(cgroup, " (deleted)")
+		out = append(out, cgroupLine{controllers, cgroup, namesOn(cgroup)})
 	}
 	slices.SortStableFunc(out, func(a, b cgroupLine) int { return a.rank() - b.rank() })
 	return out, nil
@@ -54,14 +59,19 @@ func (l cgroupLine) rank() int {
 	return 2
 }
 
-// components are the names on the path, without the leading ".." that a reader
-// in a cgroup namespace of its own sees above itself.
-func (l cgroupLine) components() []string {
-	f := strings.Split(strings.Trim(l.path, "/"), "/")
-	for len(f) > 0 && (f[0] == ".." || f[0] == "") {
-		f = f[1:]
+func namesOn(cgroup string) []string {
+	for {
+		cgroup = strings.TrimLeft(cgroup, "/")
+		rest, up := strings.CutPrefix(cgroup, "../")
+		if !up {
+			break
+		}
+		cgroup = rest
 	}
-	return f
+	if cgroup = strings.TrimRight(cgroup, "/"); cgroup == "" || cgroup == ".." {
+		return nil
+	}
+	return strings.Split(cgroup, "/")
 }
 
 // outside reports whether the path leads out of the reader's cgroup namespace.
@@ -76,7 +86,7 @@ func (l cgroupLine) outside() bool { return l.path == "/.." || strings.HasPrefix
 // chose. It alone proves no container: see processTable.classify.
 func containerIn(lines []cgroupLine) string {
 	for _, l := range lines {
-		f := l.components()
+		f := l.names
 		for i, c := range f {
 			if id := containerID(c); id != "" {
 				return id
@@ -119,7 +129,7 @@ var podPattern = regexp.MustCompile(`pod([0-9a-f]{8}[-_][0-9a-f]{4}[-_][0-9a-f]{
 // a static pod is a digest of 32 digits.
 func podIn(lines []cgroupLine) string {
 	for _, l := range lines {
-		for _, c := range l.components() {
+		for _, c := range l.names {
 			if !strings.Contains(c, "pod") {
 				continue
 			}
@@ -136,7 +146,7 @@ func podIn(lines []cgroupLine) string {
 func serviceIn(lines []cgroupLine) string {
 	best := "/"
 	for _, l := range lines {
-		p := "/" + strings.Join(l.components(), "/")
+		p := "/" + strings.Join(l.names, "/")
 		if l.rank() < 2 && p != "/" {
 			return p
 		}

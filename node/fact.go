@@ -27,6 +27,7 @@ type Gap struct {
 	What   string `json:"what"`            // what could not be read, in words without a pid
 	Code   Code   `json:"code"`            //
 	Reason string `json:"reason"`          // the first of the reasons
+	Part   string `json:"part,omitempty"`  // the field of the value that it is in, by its JSON name; "" for all of it
 	Count  int    `json:"count,omitempty"` // how many of them
 	Of     int    `json:"of,omitempty"`    // of how many
 }
@@ -41,6 +42,12 @@ func (g Gap) String() string {
 // GapOf is the gap that err leaves in a fact where what could not be read.
 func GapOf(what string, err error) Gap {
 	return Gap{What: what, Code: codeOf(err), Reason: err.Error()}
+}
+
+// In is the gap as one in a part of the value.
+func (g Gap) In(part string) Gap {
+	g.Part = part
+	return g
 }
 
 // Evidence is what a source read: a path or a kernel question, and the SHA-256

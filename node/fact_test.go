@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -115,6 +117,46 @@ func TestError(t *testing.T) {
 		}
 		if IsAbsent(tt.err) != tt.absent || errors.Is(tt.err, fs.ErrPermission) != tt.denied {
 			t.Errorf("%v: absent %v, denied %v", tt.err, IsAbsent(tt.err), errors.Is(tt.err, fs.ErrPermission))
+		}
+	}
+}
+
+func TestGapsOfOtherPartsAreLeftOut(t *testing.T) {
+	lockdown, whole := Gap{What: "lockdown", Part: "lockdown"}, Gap{What: "all of it"}
+	facts := Facts{"boot": {Value: BootState{Lockdown: "none"}, Gaps: []Gap{lockdown, whole}}}
+	for name, tt := range map[string]struct {
+		source Source[BootState]
+		want   []Gap
+	}{
+		"no parts: every gap counts":           {Boot, []Gap{lockdown, whole}},
+		"another part: its gap does not count": {Boot.Parts("cmdline"), []Gap{whole}},
+		"the part: its gap counts":             {Boot.Parts("cmdline", "lockdown"), []Gap{lockdown, whole}},
+	} {
+		if _, got, _ := tt.source.Of(facts); !cmp.Equal(got, tt.want) {
+			t.Errorf("%s: got %v, want %v", name, got, tt.want)
+		}
+	}
+	if _, got, _ := Boot.Of(facts); len(got) != 2 || len(facts["boot"].Gaps) != 2 {
+		t.Error("leaving gaps out changed the fact")
+	}
+}
+
+// Every part that a gap names is a field of the value, by its JSON name.
+func TestPartsAreFields(t *testing.T) {
+	host := &memHost{files: map[string]string{"proc/1/comm": "! denied", "proc/cmdline": "ro\n", "proc/sys/kernel/osrelease": "6.6.95\n", "proc/1/mountinfo": "1 0 0:2 / / ro - tmpfs t ro\n"}}
+	for _, src := range Sources() {
+		fact := gather(t.Context(), &Host{FS: host}, time.Time{}, []AnySource{src})[src.Info().Name]
+		if fact.Value == nil {
+			continue
+		}
+		b, err := json.Marshal(fact.Value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, g := range fact.Gaps {
+			if g.Part != "" && !strings.Contains(string(b), `"`+g.Part+`":`) && !slices.Contains([]string{"ostree"}, g.Part) {
+				t.Errorf("%s: a gap is in %q, which is no field of %s", src.Info().Name, g.Part, b)
+			}
 		}
 	}
 }

@@ -27,10 +27,13 @@ type gathering struct {
 	mounts    func() (*mountTable, error)
 	processes func() (*processTable, error)
 	kubelet   func() (*kubeletReading, error)
+
+	// held outlives the gathering.
+	held *heldSockets
 }
 
 func newGathering(ctx context.Context, h *Host, at time.Time) *gathering {
-	g := &gathering{}
+	g := &gathering{held: &h.held}
 	view := &Host{FS: h.FS, Kernel: h.Kernel, gathering: g}
 	g.mounts = sync.OnceValues(func() (*mountTable, error) {
 		return bounded(ctx, h, "the mount table", at, sharedDeadline, func() (*mountTable, error) { return readMounts(view) })

@@ -59,12 +59,13 @@ var SocketHolders = Source[[]SocketHolder]{
 		unread := tally{what: "mounts and identities of container processes"}
 		out := []SocketHolder{}
 		exposed := map[*mountNamespace][]exposure{}
-		for _, p := range t.processes {
+		for i := range t.processes {
+			p := &t.processes[i]
 			if p.container == "" {
 				continue
 			}
 			unread.of++
-			ns := t.namespaces.of(&p)
+			ns := t.namespaces.of(p)
 			found, known := exposed[ns]
 			if !known {
 				if found, err = t.namespaces.exposures(ns, sockets); err != nil && !vanished(err) {
@@ -166,18 +167,28 @@ func below(dir, p string) (rest string, ok bool) {
 	return rest, ok && (rest == "" || rest[0] == '/')
 }
 
-// capDACOverride is CAP_DAC_OVERRIDE, capDACReadSearch CAP_DAC_READ_SEARCH:
-// capabilities(7).
+// Numbers of capabilities: capabilities(7).
 const (
+	capChown         = 0
 	capDACOverride   = 1
 	capDACReadSearch = 2
+	capFowner        = 3
+	capSetgid        = 6
+	capSetuid        = 7
 )
 
+// becomesRoot are the capabilities with which a process can open any socket: by
+// its own right, by changing the socket's owner or mode, or by becoming root or
+// another group. Source: capabilities(7).
+const becomesRoot = 1<<capChown | 1<<capDACOverride | 1<<capFowner | 1<<capSetgid | 1<<capSetuid
+
 // opens says by which right the process can open the socket, "" for none. The
-// rules are those of path_resolution(7): the first class that fits decides.
+// rules are those of path_resolution(7): the first class that fits decides. What
+// a process may take at any time counts as what it has: a capability that it has
+// permitted and not in effect, a user or group that it has saved.
 func (p *process) opens(h *Host, e exposure) (string, error) {
 	s := e.socket
-	if p.capEff&(1<<capDACOverride) != 0 {
+	if p.capPrm&becomesRoot != 0 {
 		// In a user namespace of its own a capability counts for files whose
 		// owner and group are mapped there: user_namespaces(7).
 		owned, err := p.maps(h, s.UID, s.GID)
@@ -185,29 +196,42 @@ func (p *process) opens(h *Host, e exposure) (string, error) {
 			return "root", err // where it cannot be told, the worse is said, with a gap
 		}
 	}
-	as := p.class(s.UID, s.GID)
-	if !allows(as, s.Mode, 2) {
-		return "", nil
+	for _, uid := range p.uids {
+		for _, gid := range p.gids {
+			if as := p.opensAs(uid, gid, e); as != "" {
+				return as, nil
+			}
+		}
 	}
-	for _, f := range s.Parents {
+	return "", nil
+}
+
+// opensAs is opens for one of the users and groups that the process may take.
+func (p *process) opensAs(uid, gid uint32, e exposure) string {
+	as := p.class(uid, gid, e.socket.UID, e.socket.GID)
+	if !allows(as, e.socket.Mode, 2) {
+		return ""
+	}
+	for _, f := range e.socket.Parents {
 		// The folders above the mounted one are the container's own. For a mount of
 		// the socket itself all are.
 		if e.by == "socket" || len(f.Path) < len(e.by) {
 			continue
 		}
-		if !allows(p.class(f.UID, f.GID), f.Mode, 1) && p.capEff&(1<<capDACReadSearch) == 0 {
-			return "", nil
+		if !allows(p.class(uid, gid, f.UID, f.GID), f.Mode, 1) && p.capPrm&(1<<capDACReadSearch) == 0 {
+			return ""
 		}
 	}
-	return as, nil
+	return as
 }
 
-// class is which of the three sets of permission bits counts for the process.
-func (p *process) class(uid, gid uint32) string {
+// class is which of the three sets of permission bits of a file counts for the
+// process as a user and a group.
+func (p *process) class(uid, gid, fileUID, fileGID uint32) string {
 	switch {
-	case p.uid == uid:
+	case uid == fileUID:
 		return "owner"
-	case p.gid == gid || slices.Contains(p.groups, gid):
+	case gid == fileGID || slices.Contains(p.groups, fileGID):
 		return "group"
 	}
 	return "other"

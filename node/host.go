@@ -25,6 +25,7 @@ type Host struct {
 	mu      sync.Mutex
 	running map[string]time.Time // readers that have not returned, and since when
 	kept    map[string]keptFact  // facts of sources that are not read at every scan
+	held    heldSockets          // where the last gathering found the sockets that listen
 }
 
 // FS is a file tree rooted at the node's /. Names are slash-separated and
@@ -109,6 +110,7 @@ const (
 	AskDM        = "device-mapper"   // []DMTable: DM_LIST_DEVICES, DM_TABLE_STATUS; needs CAP_SYS_ADMIN
 	AskSubvolume = "btrfs-subvolume" // Subvolume: BTRFS_IOC_SUBVOL_GETFLAGS
 	AskVerity    = "fs-verity"       // FileVerity: statx(2) STATX_ATTR_VERITY
+	AskExe       = "executable"      // Executable: statx(2) of a process's exe, whose folder in /proc is the path
 )
 
 // Uname is the answer to AskUname.
@@ -146,6 +148,13 @@ type DMTarget struct {
 // Subvolume is the answer to AskSubvolume.
 type Subvolume struct {
 	ReadOnly bool `json:"readOnly"` // the property BTRFS_SUBVOL_RDONLY
+}
+
+// Executable is the answer to AskExe: where the executable of a process lies,
+// whatever its path leads to by now.
+type Executable struct {
+	Mount uint64 `json:"mount"` // number of its mount, as in proc_pid_mountinfo(5); 0 before Linux 5.8
+	Dev   string `json:"dev"`   // major:minor of its file system
 }
 
 // FileVerity is the answer to AskVerity.

@@ -52,9 +52,9 @@ var Kernel = Source[KernelState]{
 func readKernel(_ context.Context, h *Host) (KernelState, []Gap, error) {
 	var v KernelState
 	var gaps []Gap
-	gap := func(what string, err error) {
+	gap := func(part, what string, err error) {
 		if err != nil {
-			gaps = append(gaps, GapOf(what, err))
+			gaps = append(gaps, GapOf(what, err).In(part))
 		}
 	}
 	var err error
@@ -65,7 +65,7 @@ func readKernel(_ context.Context, h *Host) (KernelState, []Gap, error) {
 		return v, nil, fmt.Errorf("reading /proc/sys/kernel/osrelease: %.200q is no release", v.Release)
 	}
 	v.Banner, err = readLine(h, "proc/version")
-	gap("the kernel's banner", err)
+	gap("banner", "the kernel's banner", err)
 
 	line, err := readLine(h, "proc/sys/kernel/tainted")
 	if err == nil {
@@ -73,13 +73,13 @@ func readKernel(_ context.Context, h *Host) (KernelState, []Gap, error) {
 			err = fmt.Errorf("reading /proc/sys/kernel/tainted: %w", err)
 		}
 	}
-	gap("the kernel's taint", err)
+	gap("taints", "the kernel's taint", err)
 
 	v.Modules, err = readModules(h)
-	gap("the loaded modules", err)
+	gap("modules", "the loaded modules", err)
 	v.SigEnforce, err = kernelState(h, "sys/module/module/parameters/sig_enforce", "sys/module",
 		map[string]string{"Y": "on", "N": "off"})
-	gap("module signature enforcement", err)
+	gap("sigEnforce", "module signature enforcement", err)
 	return v, gaps, nil
 }
 

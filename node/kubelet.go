@@ -146,7 +146,8 @@ func readKubelet(h *Host) (*kubeletReading, error) {
 	}
 	words := argumentsOf(p.args)
 	if found.how == "embedded" {
-		words = r.readEmbedder(h, found.embedder, p.args)
+		r.readEmbedder(h, found.embedder, p.args)
+		words = nil // they are the supervisor's own
 	}
 	args, err := parseKubeletArgs(words)
 	if err != nil {

@@ -73,15 +73,15 @@ func TestKubeletFound(t *testing.T) {
 		{"two kubelets", []process{kubeletProcess("--v=2"), {pid: 901, comm: "kubelet", exe: "/opt/kubelet", args: []string{"kubelet"}}}, nil,
 			"process /usr/bin/kubelet ", []string{"other kubelets of this node"}},
 		{"Talos: in a container by its cgroup", []process{
-			{pid: 25408, comm: "kubelet", exe: "/usr/local/bin/kubelet", container: "kubelet", cgroup: "/podruntime/kubelet", args: []string{"/usr/local/bin/kubelet"}},
+			{pid: 25408, comm: "kubelet", exe: "/usr/local/bin/kubelet", placement: placement{container: "kubelet", cgroup: "/podruntime/kubelet"}, args: []string{"/usr/local/bin/kubelet"}},
 		}, nil, "process /usr/local/bin/kubelet ", nil},
 		{"a kubelet of another cluster in a container (kind)", []process{
 			{pid: 1, comm: "systemd", exe: "/usr/lib/systemd/systemd"},
-			{pid: 77, dir: "proc/77", comm: "kubelet", exe: "/usr/bin/kubelet", container: "abc", args: []string{"/usr/bin/kubelet"}},
+			{pid: 77, dir: "proc/77", comm: "kubelet", exe: "/usr/bin/kubelet", placement: placement{container: "abc"}, args: []string{"/usr/bin/kubelet"}},
 		}, map[string]string{"proc/1/ns/net": "-> net:[1]", "proc/77/ns/net": "-> net:[2]"}, "absent  ", nil},
 		{"RKE1: in a container on the host's network", []process{
 			{pid: 1, comm: "systemd", exe: "/usr/lib/systemd/systemd"},
-			{pid: 77, dir: "proc/77", comm: "kubelet", exe: "/opt/rke-tools/kubelet", container: "abc", args: []string{"kubelet"}},
+			{pid: 77, dir: "proc/77", comm: "kubelet", exe: "/opt/rke-tools/kubelet", placement: placement{container: "abc"}, args: []string{"kubelet"}},
 		}, map[string]string{"proc/1/ns/net": "-> net:[1]", "proc/77/ns/net": "-> net:[1]"}, "process /opt/rke-tools/kubelet ", nil},
 		{"hyperkube", []process{{pid: 5, comm: "hyperkube", exe: "/usr/bin/hyperkube", args: []string{"/usr/bin/hyperkube", "kubelet", "--v=2"}}}, nil,
 			"process /usr/bin/hyperkube ", nil},

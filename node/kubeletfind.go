@@ -108,12 +108,12 @@ func titled(arg string) bool {
 	return strings.HasSuffix(arg, " server") || strings.HasSuffix(arg, " agent")
 }
 
-// readEmbedder returns the arguments that a supervisor gives its kubelet, as far
-// as they can be seen.
-func (r *kubeletReading) readEmbedder(h *Host, name string, argv []string) []string {
+// readEmbedder adds the arguments that a supervisor gives its kubelet, as far as
+// they can be seen.
+func (r *kubeletReading) readEmbedder(h *Host, name string, argv []string) {
 	if name == "kubelite" {
 		r.readKubelite(h, argv)
-		return nil
+		return
 	}
 	// k3s writes over its arguments ("k3s server") and makes those of its kubelet
 	// inside the process. RKE2 starts a process, which was not seen.
@@ -149,7 +149,6 @@ func (r *kubeletReading) readEmbedder(h *Host, name string, argv []string) []str
 	if r.arg("kubeconfig") == "" {
 		r.args = append(r.args, kubeletArg{"kubeconfig", path.Join(config.dataDir, "agent/kubelet.kubeconfig"), "the defaults of " + name})
 	}
-	return nil
 }
 
 type rancherConfig struct {

@@ -291,6 +291,7 @@ func flagValue(kind flagKind, value string, earlier any) (any, error) {
 		return eachWord(words, earlier, parseKubeletModule)
 	case flagMemory:
 		return eachWord(strings.Split(value, ";"), earlier, parseReservedMemory)
+	case flagText:
 	}
 	return value, nil
 }

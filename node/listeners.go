@@ -3,10 +3,12 @@ package node
 import (
 	"cmp"
 	"context"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // Listener is a socket that listens in the host's network namespace.
@@ -109,6 +111,58 @@ func readListening(h *Host) ([]listening, []Gap, error) {
 	return all, gaps, nil
 }
 
+// heldSockets are where processes were found to hold the sockets that listen. An
+// agent looks there first, instead of at every descriptor of the node at every
+// scan.
+type heldSockets struct {
+	mu sync.Mutex // against a source that was left behind
+	at map[uint64]heldAt
+}
+
+// heldAt is a descriptor of a process.
+type heldAt struct {
+	pid int
+	fd  string
+}
+
+func (s *heldSockets) add(inode uint64, at heldAt) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.at[inode] = at
+}
+
+// take returns what is known of the sockets wanted and forgets all others.
+func (s *heldSockets) take(wanted map[uint64]bool) map[uint64]heldAt {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	known := map[uint64]heldAt{}
+	for inode, at := range s.at {
+		if wanted[inode] {
+			known[inode] = at
+		}
+	}
+	s.at = maps.Clone(known)
+	return known
+}
+
+// stillHeld are the processes that hold the sockets wanted where they held them
+// at the last gathering. That a descriptor leads to the socket proves it, whoever
+// has the pid now.
+func (t *processTable) stillHeld(h *Host, wanted map[uint64]bool) map[uint64]*process {
+	found := map[uint64]*process{}
+	for inode, at := range h.gathering.held.take(wanted) {
+		p, ok := t.byPID(at.pid)
+		if !ok {
+			continue
+		}
+		link, err := h.ReadLink(p.dir + "/fd/" + at.fd)
+		if err == nil && link == "socket:["+strconv.FormatUint(inode, 10)+"]" {
+			found[inode] = p
+		}
+	}
+	return found
+}
+
 // maxDescriptors bounds how many descriptors are looked at for one scan.
 const maxDescriptors = 50_000
 
@@ -116,15 +170,19 @@ const maxDescriptors = 50_000
 // namespace of process 1: process 1 first, which holds the sockets of units that
 // wait, then host processes, then containers that share the host's network. It
 // ends when all are found.
-func (t *processTable) findHolders(h *Host, wanted map[uint64]bool) (map[uint64]process, []Gap) {
-	found := map[uint64]process{}
+func (t *processTable) findHolders(h *Host, wanted map[uint64]bool) (map[uint64]*process, []Gap) {
+	found := t.stillHeld(h, wanted)
 	unread := tally{what: "descriptors of processes that may hold a listening socket"}
 	host, err := h.ReadLink("proc/1/ns/net")
 	if err != nil && !vanished(err) {
 		unread.add(1, err)
 	}
-	order := slices.Clone(t.processes)
-	slices.SortStableFunc(order, func(a, b process) int { return compareBools(a.container != "", b.container != "") })
+	order := slices.Collect(t.hostProcesses())
+	for i := range t.processes {
+		if p := &t.processes[i]; p.container != "" {
+			order = append(order, p)
+		}
+	}
 	left := maxDescriptors
 	for _, p := range order {
 		if len(found) == len(wanted) {
@@ -148,6 +206,9 @@ func (t *processTable) findHolders(h *Host, wanted map[uint64]bool) (map[uint64]
 			break
 		}
 		for _, fd := range fds {
+			if len(found) == len(wanted) {
+				break
+			}
 			link, err := h.ReadLink(p.dir + "/fd/" + fd.Name)
 			if err != nil {
 				continue // closed meanwhile: the right to read one is that to list them
@@ -159,6 +220,7 @@ func (t *processTable) findHolders(h *Host, wanted map[uint64]bool) (map[uint64]
 			inode, err := strconv.ParseUint(strings.TrimSuffix(number, "]"), 10, 64)
 			if _, known := found[inode]; err == nil && wanted[inode] && !known {
 				found[inode] = p
+				h.gathering.held.add(inode, heldAt{p.pid, fd.Name})
 			}
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -176,6 +177,51 @@ func TestListeners(t *testing.T) {
 	}
 	if _, _, err := Listeners.Read(t.Context(), m.host()); codeOf(err) != Denied {
 		t.Errorf("without any table: got %v want denied", err)
+	}
+}
+
+// An agent scans the same node again and again.
+func TestListenersAgain(t *testing.T) {
+	m := procHost(flatcarMounts, map[int]aProcess{
+		1: {comm: "systemd", exe: "/usr/lib/systemd/systemd"},
+		7: {comm: "kubelet", exe: "/usr/bin/kubelet", fds: map[int]string{3: "socket:[1061]", 4: "socket:[1062]"}},
+		8: {comm: "child", exe: "/usr/bin/child", fds: map[int]string{5: "socket:[1062]"}},
+	}, map[string]string{"proc/1/net/tcp": tcpText, "proc/1/net/unix": strings.SplitAfter(unixText, "\n")[0]})
+	listed := 0
+	m.asked = func(op, name string) {
+		if op == "list" && strings.HasSuffix(name, "/fd") {
+			listed++
+		}
+	}
+	host := &Host{FS: m}
+	for _, step := range []struct {
+		name   string
+		change func()
+		want   []string // the program at each port
+		listed bool
+	}{
+		{"the first scan", func() {}, []string{"/usr/bin/kubelet", "/usr/bin/kubelet"}, true},
+		{"nothing changed", func() {}, []string{"/usr/bin/kubelet", "/usr/bin/kubelet"}, false},
+		{"one is closed where it was and open in a child", func() { m.files["proc/7/fd/4"] = "-> /dev/null" }, []string{"/usr/bin/child", "/usr/bin/kubelet"}, true},
+		{"the pid is another program's, which holds neither", func() { m.files["proc/7/exe"], m.files["proc/7/fd/3"] = "-> /usr/bin/thief", "-> socket:[10610]" }, []string{"/usr/bin/child", ""}, true},
+	} {
+		step.change()
+		listed = 0
+		fact := Gather(t.Context(), host, time.Time{})[Listeners.Name]
+		all, ok := fact.Value.([]Listener)
+		if !ok || len(fact.Gaps) > 0 {
+			t.Fatalf("%s: %+v", step.name, fact)
+		}
+		var got []string
+		for _, l := range all {
+			got = append(got, l.Program)
+		}
+		if d := cmp.Diff(step.want, got); d != "" {
+			t.Errorf("%s (-want +got):\n%s", step.name, d)
+		}
+		if (listed > 0) != step.listed {
+			t.Errorf("%s: %d folders of descriptors were listed, want some: %v", step.name, listed, step.listed)
+		}
 	}
 }
 

@@ -137,8 +137,8 @@ func TestProcessesOfThisMachine(t *testing.T) {
 			continue
 		}
 		s, err := peer.NewStatus()
-		if err == nil && (uint64(p.uid) != s.UIDs[1] || uint64(p.gid) != s.GIDs[1] || p.capEff != s.CapEff) {
-			t.Errorf("process %d: got uid %d gid %d capabilities %x want %d %d %x", p.pid, p.uid, p.gid, p.capEff, s.UIDs[1], s.GIDs[1], s.CapEff)
+		if err == nil && (uint64(p.uid) != s.UIDs[1] || uint64(p.gid) != s.GIDs[1] || p.capPrm != s.CapPrm) {
+			t.Errorf("process %d: got uid %d gid %d capabilities %x want %d %d %x", p.pid, p.uid, p.gid, p.capPrm, s.UIDs[1], s.GIDs[1], s.CapPrm)
 		}
 	}
 	own, found := table.byPID(os.Getpid())
@@ -178,7 +178,7 @@ func TestListenersOfThisMachine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	theirs, err := peer.NetTCP() //lint:ignore SA1019 the same file read by another program is the point
+	theirs, err := peer.NetTCP() //nolint:staticcheck // the same file read by another program is the point
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package node
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -28,12 +29,14 @@ func parseMountinfo(b []byte) ([]mount, error) {
 	if b[len(b)-1] != '\n' {
 		return nil, fmt.Errorf("the mount table is cut: no newline at its end")
 	}
-	var mounts []mount
-	seen := map[int]bool{}
+	lines := bytes.Count(b, []byte("\n"))
+	mounts := make([]mount, 0, lines)
+	seen := make(map[int]bool, lines)
+	known := optionLists{}
 	n := 0
 	for line := range bytes.Lines(b) {
 		n++
-		m, err := parseMountLine(string(line[:len(line)-1]))
+		m, err := parseMountLine(string(line[:len(line)-1]), known)
 		if err != nil {
 			return nil, fmt.Errorf("mount line %d %.200q: %w", n, line[:len(line)-1], err)
 		}
@@ -46,14 +49,15 @@ func parseMountinfo(b []byte) ([]mount, error) {
 	return mounts, nil
 }
 
-func parseMountLine(line string) (mount, error) {
+func parseMountLine(line string, known optionLists) (mount, error) {
 	var m mount
 	if !utf8.ValidString(line) {
 		return m, fmt.Errorf("not UTF-8")
 	}
 	// The kernel escapes space, tab, newline, # and backslash as three octal
 	// digits, so that a single space always separates fields.
-	f := strings.Split(line, " ")
+	var fields [12]string // as a rule there are 10 or 11
+	f := slices.AppendSeq(fields[:0], strings.SplitSeq(line, " "))
 	sep := -1
 	for i := 6; i < len(f); i++ {
 		if f[i] == "-" {
@@ -93,7 +97,7 @@ func parseMountLine(line string) (mount, error) {
 	if !strings.HasPrefix(m.path, "/") {
 		return m, fmt.Errorf("mount point %q is not absolute", m.path)
 	}
-	if m.options, err = options(f[5]); err != nil {
+	if m.options, err = known.of(f[5]); err != nil {
 		return m, fmt.Errorf("mount options: %w", err)
 	}
 	if m.options[0] != "ro" && m.options[0] != "rw" {
@@ -105,7 +109,7 @@ func parseMountLine(line string) (mount, error) {
 	if m.source, err = unescape(f[sep+2]); err != nil { // may be empty: mount(2) with source ""
 		return m, fmt.Errorf("source: %w", err)
 	}
-	if m.super, err = options(f[sep+3]); err != nil {
+	if m.super, err = known.of(f[sep+3]); err != nil {
 		return m, fmt.Errorf("super options: %w", err)
 	}
 	if m.super[0] != "ro" && m.super[0] != "rw" {
@@ -116,10 +120,14 @@ func parseMountLine(line string) (mount, error) {
 
 // number parses a decimal number without sign, blank or leading zero.
 func number(s string) (int, error) {
-	if s == "" || len(s) > 10 || len(s) > 1 && s[0] == '0' || strings.Trim(s, "0123456789") != "" {
+	if s == "" || len(s) > 10 || len(s) > 1 && s[0] == '0' {
 		return 0, fmt.Errorf("%q is not a number", s)
 	}
-	return strconv.Atoi(s)
+	n, err := strconv.ParseUint(s, 10, strconv.IntSize-1)
+	if err != nil {
+		return 0, fmt.Errorf("%q is not a number", s)
+	}
+	return int(n), nil
 }
 
 // unescape turns the kernel's three octal digits into the byte they stand for.
@@ -146,11 +154,26 @@ func unescape(s string) (string, error) {
 	return b.String(), nil
 }
 
+// optionLists are the options of a table by their text: thousands of mounts have
+// the same few.
+type optionLists map[string][]string
+
+func (l optionLists) of(s string) ([]string, error) {
+	if list, ok := l[s]; ok {
+		return list, nil
+	}
+	list, err := options(s)
+	if err == nil {
+		l[s] = list
+	}
+	return list, err
+}
+
 // options splits at commas, but not within a quoted value: SELinux contexts are
 // quoted where they hold a comma. Source: the kernel's security/selinux/hooks.c,
 // show_sid. Elsewhere a quote is a byte like others: it may stand in a path.
 func options(s string) ([]string, error) {
-	var out []string
+	out := make([]string, 0, strings.Count(s, ",")+1)
 	for rest := s; ; {
 		end := strings.IndexByte(rest, ',')
 		if at := strings.Index(rest, `="`); at >= 0 && (end < 0 || at < end) {

@@ -45,7 +45,7 @@ func TestParseMountLine(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			got, err := parseMountLine(tt.line)
+			got, err := parseMountLine(tt.line, optionLists{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -188,7 +188,7 @@ func FuzzMountinfo(f *testing.F) {
 			t.Fatalf("%d lines gave %d mounts", strings.Count(in, "\n"), len(m))
 		}
 		quoted := slices.ContainsFunc(m, func(m mount) bool {
-			return slices.ContainsFunc(append(m.options, m.super...), func(o string) bool { return strings.Contains(o, `"`) })
+			return slices.ContainsFunc(slices.Concat(m.options, m.super), func(o string) bool { return strings.Contains(o, `"`) })
 		})
 		if !quoted { // a quote that was escaped cannot be told from one that was not
 			again, err := parseMountinfo([]byte(formatMountinfo(m)))

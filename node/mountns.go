@@ -54,8 +54,8 @@ var MountNamespaces = Source[[]MountNamespace]{
 		programs := map[*mountNamespace]map[string]bool{}
 		lowest := map[*mountNamespace]int{}
 		var order []*mountNamespace
-		for _, p := range t.hostProcesses() {
-			ns := t.namespaces.of(&p)
+		for p := range t.hostProcesses() {
+			ns := t.namespaces.of(p)
 			if programs[ns] == nil {
 				programs[ns] = map[string]bool{}
 				lowest[ns] = p.pid

@@ -22,7 +22,7 @@ type Mount struct {
 	Device  Device   `json:"device"`         // what it is on, followed by major:minor through sysfs
 	Options []string `json:"options"`        // of this mount alone; the first is ro or rw
 	Super   []string `json:"super"`          // of the file system, shared by all its mounts; the first is ro or rw
-	Anon    string   `json:"anon,omitempty"` // of a file system without a block device: its first path in this list
+	Anon    string   `json:"anon,omitempty"` // of a file system whose block device has no name here: its first path in this list
 }
 
 // Device is the block device that a file system is on, by name.
@@ -69,7 +69,7 @@ var Mounts = Source[[]Mount]{
 		h.evidence.add(t.from, t.bytes)
 		passing := t.passing()
 		anon := t.anonymous(passing)
-		out := make([]Mount, 0, len(t.mounts))
+		out := []Mount{}
 		for i := range t.mounts {
 			if passing[i] {
 				continue
@@ -91,7 +91,7 @@ func (t *mountTable) view(h *Host, i int, anon map[string]string) Mount {
 		Path: m.path, Layer: t.layer(i), Visible: t.lookup(m.path) == i, Root: stableRoot(m.root), Type: m.fstype,
 		Source: withoutUUID(m.source), Device: t.device(h, m), Options: m.options, Super: stableOptions(m.super),
 	}
-	if v.Device.Kind == "none" {
+	if v.Device.Name == "" {
 		v.Anon = anon[m.dev]
 	}
 	return v
@@ -156,8 +156,9 @@ func readMounts(h *Host) (*mountTable, error) {
 // own is one of them. A root file system that is served cannot be avoided.
 func untouchable(mounts []mount) []string {
 	var dirs []string
-	for _, m := range mounts {
-		local := slices.Contains(localTypes, m.fstype)
+	for i := range mounts {
+		m := &mounts[i]
+		local := localTypes[m.fstype]
 		if !strings.HasPrefix(m.dev, "0:") {
 			local = !slices.Contains([]string{"fuseblk", "gfs2", "ocfs2"}, m.fstype)
 		}
@@ -166,8 +167,8 @@ func untouchable(mounts []mount) []string {
 		}
 	}
 	// An overlay reads from its layers.
-	for _, m := range mounts {
-		if m.fstype == "overlay" && m.path != "/" && slices.ContainsFunc(dirs, func(dir string) bool { return m.layered(dir) }) {
+	for i := range mounts {
+		if m := &mounts[i]; m.fstype == "overlay" && m.path != "/" && slices.ContainsFunc(dirs, func(dir string) bool { return m.layered(dir) }) {
 			dirs = append(dirs, m.path)
 		}
 	}
@@ -176,11 +177,12 @@ func untouchable(mounts []mount) []string {
 
 // localTypes are file systems without a block device of their own that the
 // kernel answers for alone.
-var localTypes = []string{
-	"aufs", "bcachefs", "binder", "binfmt_misc", "bpf", "btrfs", "cgroup", "cgroup2", "configfs", "cpuset", "debugfs",
-	"devpts", "devtmpfs", "ecryptfs", "efivarfs", "erofs", "fusectl", "hugetlbfs", "mqueue", "nfsd", "nsfs", "overlay", "proc",
-	"pstore", "ramfs", "resctrl", "rootfs", "rpc_pipefs", "securityfs", "selinuxfs", "smackfs", "squashfs", "sysfs", "tmpfs",
-	"tracefs", "xenfs", "zfs",
+var localTypes = map[string]bool{
+	"aufs": true, "bcachefs": true, "binder": true, "binfmt_misc": true, "bpf": true, "btrfs": true, "cgroup": true, "cgroup2": true,
+	"configfs": true, "cpuset": true, "debugfs": true, "devpts": true, "devtmpfs": true, "ecryptfs": true, "efivarfs": true, "erofs": true,
+	"fusectl": true, "hugetlbfs": true, "mqueue": true, "nfsd": true, "nsfs": true, "overlay": true, "proc": true, "pstore": true,
+	"ramfs": true, "resctrl": true, "rootfs": true, "rpc_pipefs": true, "securityfs": true, "selinuxfs": true, "smackfs": true, "squashfs": true,
+	"sysfs": true, "tmpfs": true, "tracefs": true, "xenfs": true, "zfs": true,
 }
 
 // layered reports whether the overlay m has a layer at or below dir.
@@ -229,22 +231,29 @@ func (m mount) passing() bool {
 	return false
 }
 
-// passing says of each mount whether it comes and goes. Where /var is a bind of
-// a folder elsewhere, as on Bottlerocket, what is mounted below it shows up below
-// that folder too: the same mount at a path that ends in the same way.
-func (t *mountTable) passing() []bool {
+// findPassing says of each mount whether it comes and goes. Where /var is a bind
+// of a folder elsewhere, as on Bottlerocket, what is mounted below it shows up
+// below that folder too: the same mount at a path that ends in the same way.
+func (t *mountTable) findPassing() []bool {
 	type what struct{ dev, root string }
 	out := make([]bool, len(t.mounts))
-	paths := map[what][]string{}
-	for i, m := range t.mounts {
-		if out[i] = m.passing(); out[i] {
-			paths[what{m.dev, m.root}] = append(paths[what{m.dev, m.root}], m.path)
+	staying := map[what][]int{}
+	for i := range t.mounts {
+		m := &t.mounts[i]
+		if out[i] = m.passing(); !out[i] {
+			staying[what{m.dev, m.root}] = append(staying[what{m.dev, m.root}], i)
 		}
 	}
-	for i, m := range t.mounts {
-		if !out[i] {
-			out[i] = slices.ContainsFunc(paths[what{m.dev, m.root}], func(p string) bool { return strings.HasSuffix(m.path, p) })
+	again := make([]bool, len(t.mounts))
+	for i := range t.mounts {
+		if m := &t.mounts[i]; out[i] {
+			for _, j := range staying[what{m.dev, m.root}] {
+				again[j] = again[j] || strings.HasSuffix(t.mounts[j].path, m.path)
+			}
 		}
+	}
+	for i := range out {
+		out[i] = out[i] || again[i]
 	}
 	return out
 }
@@ -276,7 +285,12 @@ var snapshotNumber = regexp.MustCompile(`/\.snapshots/[0-9]+/`)
 
 // stableRoot leaves out the number of a snapper snapshot: it counts the updates
 // that a node has had, and equal nodes had unequal many.
-func stableRoot(root string) string { return snapshotNumber.ReplaceAllString(root, "/.snapshots/N/") }
+func stableRoot(root string) string {
+	if !strings.Contains(root, "/.snapshots/") {
+		return root
+	}
+	return snapshotNumber.ReplaceAllString(root, "/.snapshots/N/")
+}
 
 // stableOptions leaves out what differs between equal nodes: descriptors, process
 // groups, inode numbers of pipes, subvolume numbers, and sizes that follow the

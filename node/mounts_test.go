@@ -83,7 +83,7 @@ func TestMounts(t *testing.T) {
 			},
 			want: []string{
 				"/ ext4 on dm luks-<uuid> ro/ro", "/a squashfs on loop /opt/x.raw (deleted) ro/ro", "/b ext4 on disk STATE rw/rw",
-				"/c ext4 on disk sda2 rw/rw", "/d ext4 on unknown rw/rw",
+				"/c ext4 on disk sda2 rw/rw", "/d ext4 on unknown anon /d rw/rw",
 			},
 		},
 		"mounts of pods, and their doubles where /var is a bind": {
@@ -91,7 +91,7 @@ func TestMounts(t *testing.T) {
 				"4 3 0:50 / /var/lib/kubelet/pods/p/volumes/v rw - tmpfs t rw\n5 2 0:50 / /local/var/lib/kubelet/pods/p/volumes/v rw - tmpfs t rw\n" +
 				"6 1 0:4 net:[1] /run/netns/x rw - nsfs nsfs rw\n7 1 0:51 / /run/user/1000 rw - tmpfs t rw\n" +
 				"8 1 0:52 / /run/k0s/containerd/io.containerd.runtime.v2.task/k8s.io/a/rootfs rw - overlay o rw\n",
-			want: []string{"/ tmpfs on none anon / ro/ro", "/local ext4 on unknown rw/rw", "/var ext4 on unknown root /var rw/rw"},
+			want: []string{"/ tmpfs on none anon / ro/ro", "/local ext4 on unknown anon /local rw/rw", "/var ext4 on unknown root /var anon /local rw/rw"},
 		},
 		"a pod's volume over an image path is no pod's mount": {
 			table: "1 0 0:2 / / ro - tmpfs t ro\n4 1 0:50 / /var/lib/kubelet/pods/p/volumes/v rw - tmpfs t rw\n5 1 0:50 / /usr/bin rw - tmpfs t rw\n6 5 0:4 net:[1] /usr/bin/sh rw - nsfs nsfs rw\n",

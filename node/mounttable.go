@@ -14,20 +14,31 @@ type mountTable struct {
 	from     string
 	bytes    []byte
 	mounts   []mount
-	children map[int]map[string]int // mount identifier → path → index of the mount on it
-	root     int                    // index of the mount that lookups start from, -1 without one
-	layers   []int                  // by index
+	ids      map[int]int        // mount identifier → index
+	children map[mountpoint]int // index of the mount there
+	root     int                // index of the mount that lookups start from, -1 without one
+	layers   []int              // by index
+	// passing says of each mount whether it comes and goes.
+	passing func() []bool
 
 	mu      sync.Mutex
 	devices map[string]Device // major:minor → device, as far as asked
 }
 
+// mountpoint is where a mount is: on a path, in the mount that it is mounted in.
+type mountpoint struct {
+	parent int // mount identifier
+	path   string
+}
+
 func newMountTable(from string, b []byte, mounts []mount) *mountTable {
-	t := &mountTable{from: from, bytes: b, mounts: mounts, children: map[int]map[string]int{}, root: -1, devices: map[string]Device{}}
+	t := &mountTable{from: from, bytes: b, mounts: mounts, children: make(map[mountpoint]int, len(mounts)), root: -1, devices: map[string]Device{}}
+	t.passing = sync.OnceValue(t.findPassing)
 	index := make(map[int]int, len(mounts))
 	for i, m := range mounts {
 		index[m.id] = i
 	}
+	t.ids = index
 	for i, m := range mounts {
 		if _, below := index[m.parent]; m.path == "/" && (!below || m.parent == m.id) {
 			if t.root < 0 {
@@ -35,12 +46,7 @@ func newMountTable(from string, b []byte, mounts []mount) *mountTable {
 			}
 			continue
 		}
-		c := t.children[m.parent]
-		if c == nil {
-			c = map[string]int{}
-			t.children[m.parent] = c
-		}
-		c[m.path] = i // of two with one parent the later is on top
+		t.children[mountpoint{m.parent, m.path}] = i // of two with one parent the later is on top
 	}
 	t.layers = layers(mounts, index)
 	return t
@@ -73,17 +79,23 @@ func layers(mounts []mount, index map[int]int) []int {
 			depth[j] = above
 		}
 	}
-	order := make([]int, len(mounts))
-	for i := range order {
-		order[i] = i
+	// Few of thousands of mounts share a path with another.
+	first := make(map[string]int, len(mounts))
+	stacks := map[string][]int{}
+	for i, m := range mounts {
+		if j, shared := first[m.path]; !shared {
+			first[m.path] = i
+		} else if stack := stacks[m.path]; stack == nil {
+			stacks[m.path] = []int{j, i}
+		} else {
+			stacks[m.path] = append(stack, i)
+		}
 	}
-	slices.SortFunc(order, func(a, b int) int {
-		return cmp.Or(strings.Compare(mounts[a].path, mounts[b].path), depth[a]-depth[b], a-b)
-	})
 	out := make([]int, len(mounts))
-	for n, i := range order {
-		if n > 0 && mounts[order[n-1]].path == mounts[i].path {
-			out[i] = out[order[n-1]] + 1
+	for _, stack := range stacks {
+		slices.SortFunc(stack, func(a, b int) int { return cmp.Or(depth[a]-depth[b], a-b) })
+		for n, i := range stack {
+			out[i] = n
 		}
 	}
 	return out
@@ -113,13 +125,21 @@ func (t *mountTable) lookup(p string) int {
 // top follows mounts that are stacked on one path.
 func (t *mountTable) top(at int, p string) int {
 	for range len(t.mounts) {
-		next, ok := t.children[t.mounts[at].id][p]
+		next, ok := t.children[mountpoint{t.mounts[at].id, p}]
 		if !ok || next == at {
 			return at
 		}
 		at = next
 	}
 	return at
+}
+
+// byID is the index of the mount with this number, -1 where there is none.
+func (t *mountTable) byID(id uint64) int {
+	if i, ok := t.ids[int(id)]; ok && id > 0 && id < 1<<62 {
+		return i
+	}
+	return -1
 }
 
 // layer counts the mounts on the same path below that of index i.

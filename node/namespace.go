@@ -10,12 +10,19 @@ import (
 
 // mountNamespaces are the mount namespaces of all processes, each read once.
 type mountNamespaces struct {
-	mu      sync.Mutex  // guards the tables that are parsed when they are first needed: a source that was left behind goes on beside the next
+	mu      sync.Mutex  // guards what is made when it is first needed: a source that was left behind goes on beside the next
 	host    *mountTable // of process 1
 	hostErr error       // why there is none
 	byName  map[string]*mountNamespace
 	order   []*mountNamespace // by the lowest pid in it
 	anon    map[string]string // device → name of file systems without a block device in the host's table
+	views   map[viewed]Mount  // as far as asked
+}
+
+// viewed is a mount of a table, by its index.
+type viewed struct {
+	table *mountTable
+	i     int
 }
 
 // mountNamespace is one of them.
@@ -32,7 +39,7 @@ type mountNamespace struct {
 }
 
 func newMountNamespaces(h *Host) *mountNamespaces {
-	n := &mountNamespaces{byName: map[string]*mountNamespace{}}
+	n := &mountNamespaces{byName: map[string]*mountNamespace{}, views: map[viewed]Mount{}}
 	if n.host, n.hostErr = h.gathering.mounts(); n.hostErr != nil {
 		return n
 	}
@@ -225,13 +232,22 @@ var (
 // containers, differ between equal nodes. A file system that the host's table
 // has not, and that has no block device, has no name in Anon.
 func (n *mountNamespaces) view(h *Host, t *mountTable, i int) Mount {
-	v := t.view(h, i, n.anon)
+	n.mu.Lock()
+	v, known := n.views[viewed{t, i}]
+	n.mu.Unlock()
+	if known {
+		return v
+	}
+	v = t.view(h, i, n.anon) // asked without the lock, for a read can hang
 	if t != n.host {
 		v.Root = stableName(v.Root)
 		for j, o := range v.Super {
 			v.Super[j] = stableName(o)
 		}
 	}
+	n.mu.Lock()
+	n.views[viewed{t, i}] = v
+	n.mu.Unlock()
 	return v
 }
 

@@ -102,7 +102,7 @@ func readSystem(_ context.Context, h *Host) (System, []Gap, error) {
 		break
 	}
 
-	unseen := Gap{What: "paths that tell systems apart", Of: len(MarkerPaths)}
+	unseen := Gap{Part: "markers", What: "paths that tell systems apart", Of: len(MarkerPaths)}
 	for _, name := range MarkerPaths {
 		_, err := h.Stat(name)
 		switch {
@@ -121,17 +121,43 @@ func readSystem(_ context.Context, h *Host) (System, []Gap, error) {
 
 	var err error
 	if v.Init, err = readLine(h, "proc/1/comm"); err != nil && !IsAbsent(err) {
-		gaps = append(gaps, GapOf("the command name of process 1", err))
+		gaps = append(gaps, GapOf("the command name of process 1", err).In("init"))
 	}
-	switch link, err := h.ReadLink("proc/1/ns/pid"); {
-	case err != nil:
-		v.PIDNamespace = "unknown"
-	case link == initialPIDNamespace:
-		v.PIDNamespace = "initial"
-	default:
-		v.PIDNamespace = "other"
-	}
+	v.PIDNamespace = pidNamespace(h)
 	return v, gaps, nil
+}
+
+// pidNamespace says whether process 1 is the machine's. Only root may look at its
+// namespace; everybody may look at their own, which is process 1's where the
+// reader goes by one number alone, and one above it where it goes by more.
+// Source: proc_pid_status(5), NSpid; pid_namespaces(7).
+func pidNamespace(h *Host) string {
+	name := func(link string) string {
+		if link == initialPIDNamespace {
+			return "initial"
+		}
+		return "other"
+	}
+	if link, err := h.ReadLink("proc/1/ns/pid"); err == nil {
+		return name(link)
+	}
+	own, err := h.ReadLink("proc/self/ns/pid")
+	if err != nil {
+		return "unknown"
+	}
+	if name(own) == "initial" {
+		return "initial" // there is none above it
+	}
+	status, err := h.FS.ReadFile("proc/self/status", maxStatus, nil) // no evidence: it is of the reader
+	if err != nil {
+		return "unknown"
+	}
+	for line := range strings.Lines(string(status)) {
+		if numbers, ok := strings.CutPrefix(line, "NSpid:"); ok && len(strings.Fields(numbers)) == 1 {
+			return "other"
+		}
+	}
+	return "unknown"
 }
 
 // parseOSRelease parses os-release(5): shell assignments of literal values,

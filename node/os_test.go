@@ -256,6 +256,22 @@ func TestReadSystem(t *testing.T) {
 			t.Errorf("got error %v, gaps %v and (-want +got):\n%s", err, gaps, diff)
 		}
 	})
+	for _, tt := range []struct{ name, first, own, status, want string }{
+		{"process 1 may be looked at", "-> pid:[4026531836]", "", "", "initial"},
+		{"it may not, and the reader is in the machine's namespace", "! denied", "-> pid:[4026531836]", "", "initial"},
+		{"a user in a container whose process 1 is root's", "! denied", "-> pid:[4026532600]", "Name:\tx\nNSpid:\t12\n", "other"},
+		{"a container that has the machine's /proc mounted", "! denied", "-> pid:[4026532600]", "Name:\tx\nNSpid:\t4711\t12\n", "unknown"},
+		{"a kernel before NSpid", "! denied", "-> pid:[4026532600]", "Name:\tx\n", "unknown"},
+		{"nothing may be looked at", "! denied", "! denied", "! denied", "unknown"},
+	} {
+		t.Run("whose process 1 it is: "+tt.name, func(t *testing.T) {
+			m := &memHost{files: map[string]string{"proc/1/comm": "x\n", "proc/1/ns/pid": tt.first, "proc/self/ns/pid": tt.own, "proc/self/status": tt.status}}
+			v, _, err := readSystem(t.Context(), m.host())
+			if err != nil || v.PIDNamespace != tt.want {
+				t.Errorf("got %q, %v, want %q", v.PIDNamespace, err, tt.want)
+			}
+		})
+	}
 	t.Run("process 1 is a sandbox's", func(t *testing.T) {
 		got, _, _ := read(map[string]string{"proc/1/comm": "sandboxd\n", "proc/1/ns/pid": "-> pid:[4026532301]"})
 		if got.PIDNamespace != "other" || got.Init != "sandboxd" {
@@ -273,7 +289,7 @@ func TestReadSystem(t *testing.T) {
 	t.Run("markers that cannot be looked at are one gap", func(t *testing.T) {
 		_, gaps, err := read(map[string]string{"run/ostree-booted": "! denied", "run/ostree-live": "! untouched", "proc/1/comm": "x\n"})
 		want := []Gap{{
-			What: "paths that tell systems apart", Code: Denied, Count: 2, Of: len(MarkerPaths),
+			Part: "markers", What: "paths that tell systems apart", Code: Denied, Count: 2, Of: len(MarkerPaths),
 			Reason: "looking at /run/ostree-booted: permission denied",
 		}}
 		if diff := cmp.Diff(want, gaps); err != nil || diff != "" {

@@ -14,8 +14,7 @@ import (
 type Program struct {
 	// Path is the executable as the kernel names it in the process's own mount
 	// namespace (proc_pid_exe(5)), without " (deleted)". A path that is not UTF-8
-	// is quoted as in Go. An executable on a mount that was detached (umount -l)
-	// is named as from that mount's root; the kernel's text does not tell.
+	// is quoted as in Go.
 	Path string `json:"path"`
 	// Script is the script that an interpreter runs, absolute where it could be
 	// resolved; "" where the program is no interpreter or runs no script file.
@@ -29,6 +28,11 @@ type Program struct {
 	// Memory marks an executable that is in memory only (memfd_create(2)), and a
 	// script that comes from such a file or from a pipe.
 	Memory bool `json:"memory,omitempty"`
+	// Detached marks an executable that is on none of the mounts that Path is on:
+	// its mount was taken away (umount -l) while it runs, and Path, which the
+	// kernel then writes as from that mount's root, is the name of another file or
+	// of none. On is empty then.
+	Detached bool `json:"detached,omitempty"`
 	// OwnRoot marks a process whose mount namespace has another file where
 	// process 1 has Path, as a service in a container image has.
 	OwnRoot bool `json:"ownRoot,omitempty"`
@@ -54,14 +58,15 @@ var Processes = Source[[]Program]{
 		gaps := slices.Clone(t.gaps)
 		places := tally{what: "mounts that host processes run from"}
 		scripts := tally{what: "scripts of host processes"}
+		mounts := tally{what: "mounts of executables"}
 		out := []Program{}
 		var links []string
-		for _, p := range t.hostProcesses() {
+		for p := range t.hostProcesses() {
 			if p.exeErr != nil {
 				continue // counted in the table's gaps
 			}
 			links = append(links, p.exe)
-			prog, err := t.program(h, &p, &scripts)
+			prog, err := t.program(h, p, unreadPrograms{&scripts, &mounts})
 			places.of++
 			switch {
 			case err == nil:
@@ -74,14 +79,14 @@ var Processes = Source[[]Program]{
 		h.evidence.add("/proc/<pid>/exe", []byte(strings.Join(links, "\n")))
 		slices.SortFunc(out, comparePrograms)
 		out = slices.CompactFunc(out, func(a, b Program) bool { return comparePrograms(a, b) == 0 })
-		return out, append(append(gaps, places.gaps()...), scripts.gaps()...), nil
+		return out, slices.Concat(gaps, places.gaps(), scripts.gaps(), mounts.gaps()), nil
 	},
 }
 
 func comparePrograms(a, b Program) int {
 	return cmp.Or(
 		cmp.Compare(a.Path, b.Path), cmp.Compare(a.Script, b.Script), cmp.Compare(a.Unit, b.Unit),
-		compareMounts(a.On, b.On), compareBools(a.Deleted, b.Deleted), compareBools(a.Memory, b.Memory), compareBools(a.OwnRoot, b.OwnRoot),
+		compareMounts(a.On, b.On), compareBools(a.Deleted, b.Deleted), compareBools(a.Memory, b.Memory), compareBools(a.Detached, b.Detached), compareBools(a.OwnRoot, b.OwnRoot),
 	)
 }
 
@@ -113,21 +118,32 @@ func inMemory() Mount {
 // stands for a file of memfd_create(2).
 func isMemory(link string) bool { return strings.HasPrefix(link, "/memfd:") }
 
-func (t *processTable) program(h *Host, p *process, unread *tally) (Program, error) {
-	prog := Program{Path: quoteName(p.exe), Deleted: p.deleted, Unit: stableUnit(p.cgroup)}
+// unreadPrograms counts what could not be read of programs.
+type unreadPrograms struct{ scripts, mounts *tally }
+
+func (t *processTable) program(h *Host, p *process, unread unreadPrograms) (Program, error) {
+	prog := Program{Path: quoteName(p.exe), Deleted: p.deleted, Unit: p.unit}
 	if isMemory(p.exe) {
 		prog.Memory, prog.On = true, inMemory()
 		return prog, nil
 	}
-	at := p.exe
+	on, err := t.executableOn(h, p, unread.mounts)
+	if err != nil {
+		return prog, err
+	}
+	if on.table == nil {
+		prog.Detached = true
+		return prog, nil
+	}
+	prog.OwnRoot = t.namespaces.ownFile(on, p.exe)
 	if arg := scriptOf(p.args); arg != "" {
-		unread.of++
+		unread.scripts.of++
 		s, err := t.script(h, p, arg)
 		switch {
 		case vanished(err):
 			return prog, err
 		case err != nil:
-			unread.add(p.pid, err)
+			unread.scripts.add(p.pid, err)
 			prog.Script = quoteName(s.name)
 		default:
 			prog.Script = quoteName(s.name)
@@ -136,30 +152,88 @@ func (t *processTable) program(h *Host, p *process, unread *tally) (Program, err
 				prog.Memory, prog.On = true, inMemory()
 				return prog, nil
 			}
-			at = s.at
+			if on, err = t.mountAt(p, s.at); err != nil {
+				return prog, err
+			}
+			prog.OwnRoot = prog.OwnRoot || t.namespaces.ownFile(on, s.at)
 		}
 	}
+	prog.On = t.namespaces.view(h, on.table, on.index)
+	return prog, nil
+}
+
+// place is a mount in a mount table; without a table it is none.
+type place struct {
+	table *mountTable
+	index int
+}
+
+// mountAt is the mount that a path leads to for the process.
+func (t *processTable) mountAt(p *process, at string) (place, error) {
 	ns := t.namespaces.of(p)
 	table, err := t.namespaces.table(ns, at)
 	if err != nil {
-		return prog, err
+		return place{}, err
 	}
 	i := table.lookup(at)
 	if i < 0 {
-		return prog, &Error{"reading", "/" + p.dir + "/mountinfo", Malformed, "the mount table has no root"}
+		return place{}, &Error{"reading", "/" + p.dir + "/mountinfo", Malformed, "the mount table has no root"}
 	}
 	host := t.namespaces.host
 	if same, err := t.namespaces.isHosts(ns); err == nil && same {
 		// The host's own table, so that the mount is named as in the fact mounts.
 		if j := host.lookup(at); j >= 0 && host.mounts[j].id == table.mounts[i].id {
-			table, i = host, j
+			return place{host, j}, nil
 		}
 	}
-	prog.On = t.namespaces.view(h, table, i)
-	if j := host.lookup(at); j >= 0 {
-		prog.OwnRoot = host.mounts[j].dev != table.mounts[i].dev || host.inside(j, at) != table.inside(i, at)
+	return place{table, i}, nil
+}
+
+// executableOn is the mount that the executable is on. That its path leads to may
+// have been mounted since, as system extensions are over the /usr from which
+// process 1 runs; and a mount that was detached has left its path behind. So the
+// kernel is asked; a file tree has none, and there the path is believed.
+func (t *processTable) executableOn(h *Host, p *process, unread *tally) (place, error) {
+	on, err := t.mountAt(p, p.exe)
+	if err != nil || h.Kernel == nil {
+		return on, err
 	}
-	return prog, nil
+	unread.of++
+	exe, err := ask[Executable](h, AskExe, p.dir)
+	if vanished(err) {
+		return on, err
+	}
+	own := on.table.mounts[on.index]
+	switch i, j := on.table.byID(exe.Mount), t.namespaces.host.byID(exe.Mount); {
+	case err != nil:
+		unread.add(p.pid, err)
+	case j >= 0:
+		return place{t.namespaces.host, j}, nil
+	case i >= 0:
+		return place{on.table, i}, nil
+	case exe.Dev == own.dev: // of a mount namespace that is gone, and of the same file system
+	case exe.Mount == 0 && slices.Contains([]string{"btrfs", "overlay"}, own.fstype):
+		// There a file shows another number than its mount does.
+		unread.add(p.pid, &Error{"asking the kernel for", Question{AskExe, p.dir}.Name(), Unsupported, "this kernel does not tell on which mount a file is"})
+	default:
+		return place{}, nil
+	}
+	return on, nil
+}
+
+// ownFile reports whether process 1 has no mount, covered or not, on which the
+// path is the same file.
+func (n *mountNamespaces) ownFile(on place, at string) bool {
+	m, inside := on.table.mounts[on.index], on.table.inside(on.index, at)
+	if j := n.host.lookup(at); on.table == n.host || j >= 0 && n.host.mounts[j].dev == m.dev && n.host.inside(j, at) == inside {
+		return false
+	}
+	for j, other := range n.host.mounts {
+		if _, ok := below(other.path, at); ok && other.dev == m.dev && n.host.inside(j, at) == inside {
+			return false
+		}
+	}
+	return true
 }
 
 // bashScript is the descriptor that bash keeps the script open on which it reads.

@@ -26,6 +26,7 @@ const kubeletImage = `300 290 0:61 / / rw - overlay overlay rw,lowerdir=/var/lib
 type brief struct {
 	path, script, on, fstype          string
 	deleted, memory, ownRoot, outside bool
+	detached                          bool
 }
 
 func TestProgram(t *testing.T) {
@@ -80,7 +81,7 @@ func TestProgram(t *testing.T) {
 				if p.Path == "/usr/lib/systemd/systemd" {
 					continue
 				}
-				got = brief{p.Path, p.Script, p.On.Path, p.On.Type, p.Deleted, p.Memory, p.OwnRoot, p.On.Device.Kind == "none" && p.On.Anon == "" && !p.Memory}
+				got = brief{p.Path, p.Script, p.On.Path, p.On.Type, p.Deleted, p.Memory, p.OwnRoot, p.On.Device.Kind == "none" && p.On.Anon == "" && !p.Memory, p.Detached}
 				p.On.ReadOnly() // must not panic
 			}
 			if d := cmp.Diff(tt.want, got, cmp.AllowUnexported(brief{})); d != "" {
@@ -97,6 +98,66 @@ func TestProgram(t *testing.T) {
 			var back []Program
 			if err != nil || strictJSON(b, &back) != nil || !reflect.DeepEqual(back, programs) {
 				t.Errorf("JSON does not round trip: %v %s", err, b)
+			}
+		})
+	}
+}
+
+// Where an executable is says the kernel, not its path.
+func TestExecutableOn(t *testing.T) {
+	const ns = "mnt:[4026532500]"
+	extended := flatcarMounts + "40 27 0:50 / /usr ro - overlay overlay ro,lowerdir=/run/systemd/sysext/meta/usr:/usr\n"
+	private := "226 201 254:9 / / rw - ext4 /dev/vda9 rw\n227 226 254:3 / /usr ro - squashfs /dev/mapper/usr ro\n"
+	for _, tt := range []struct {
+		name   string
+		mounts string
+		p      aProcess
+		answer any
+		want   brief
+		gap    string
+	}{
+		{"where its path leads", flatcarMounts, aProcess{exe: "/usr/bin/sshd"}, Executable{27, "254:3"}, brief{path: "/usr/bin/sshd", on: "/usr", fstype: "squashfs"}, ""},
+		{"started before the extensions were mounted", extended, aProcess{exe: "/usr/bin/sshd"}, Executable{27, "254:3"}, brief{path: "/usr/bin/sshd", on: "/usr", fstype: "squashfs"}, ""},
+		{"started after that", extended, aProcess{exe: "/usr/bin/sshd"}, Executable{40, "0:50"}, brief{path: "/usr/bin/sshd", on: "/usr", fstype: "overlay"}, ""},
+		{"a service that was started before that", extended, aProcess{exe: "/usr/bin/x", mntns: ns, mountinfo: private + "240 227 0:50 / /usr ro - overlay overlay ro,lowerdir=/run/systemd/sysext/meta/usr:/usr\n"}, Executable{227, "254:3"}, brief{path: "/usr/bin/x", on: "/usr", fstype: "squashfs"}, ""},
+		{"from a mount that was detached", flatcarMounts, aProcess{exe: "/usr/bin/evil"}, Executable{99, "0:77"}, brief{path: "/usr/bin/evil", detached: true}, ""},
+		{"and a script of the image by it", flatcarMounts, aProcess{exe: "/usr/bin/bash", cmdline: args("bash", "/usr/bin/x.sh")}, Executable{99, "0:77"}, brief{path: "/usr/bin/bash", detached: true}, ""},
+		{"it made a mount namespace of its own afterwards", flatcarMounts, aProcess{exe: "/usr/bin/x", mntns: ns, mountinfo: private}, Executable{27, "254:3"}, brief{path: "/usr/bin/x", on: "/usr", fstype: "squashfs"}, ""},
+		{"and the namespace that it was started in is gone", flatcarMounts, aProcess{exe: "/usr/bin/x", mntns: ns, mountinfo: private}, Executable{99, "254:3"}, brief{path: "/usr/bin/x", on: "/usr", fstype: "squashfs"}, ""},
+		{"before Linux 5.8", flatcarMounts, aProcess{exe: "/usr/bin/x"}, Executable{0, "254:3"}, brief{path: "/usr/bin/x", on: "/usr", fstype: "squashfs"}, ""},
+		{"detached, before Linux 5.8", flatcarMounts, aProcess{exe: "/usr/bin/x"}, Executable{0, "0:77"}, brief{path: "/usr/bin/x", detached: true}, ""},
+		{"an overlay before Linux 5.8", extended, aProcess{exe: "/usr/bin/x"}, Executable{0, "0:77"}, brief{path: "/usr/bin/x", on: "/usr", fstype: "overlay"}, "1 of 2 mounts of executables could not be read: asking the kernel for executable of /proc/7: not supported here: this kernel does not tell on which mount a file is"},
+		{"the kernel does not answer", flatcarMounts, aProcess{exe: "/usr/bin/x"}, &Error{"asking the kernel for", "executable of /proc/7", Denied, ""}, brief{path: "/usr/bin/x", on: "/usr", fstype: "squashfs"}, "1 of 2 mounts of executables could not be read: asking the kernel for executable of /proc/7: permission denied"},
+		{"a private bash and a script of the image", flatcarMounts, aProcess{exe: "/usr/bin/bash", cmdline: args("bash", "/usr/bin/x.sh"), mntns: ns, mountinfo: private + "241 227 254:9 /home/x /usr/bin/bash rw - ext4 /dev/vda9 rw\n"}, Executable{241, "254:9"}, brief{path: "/usr/bin/bash", script: "/usr/bin/x.sh", on: "/usr", fstype: "squashfs", ownRoot: true}, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			m := procHost(tt.mounts, map[int]aProcess{7: tt.p}, map[string]string{"usr/bin/x.sh": "#!"})
+			m.kernel = map[Question]any{{AskExe, "proc/1"}: Executable{27, "254:3"}}
+			m.errors = map[Question]*Error{}
+			if e, refused := tt.answer.(*Error); refused {
+				m.errors[Question{AskExe, "proc/7"}] = e
+			} else {
+				m.kernel[Question{AskExe, "proc/7"}] = tt.answer
+			}
+			programs, gaps, err := Processes.Read(t.Context(), m.host())
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got brief
+			for _, p := range programs {
+				if p.Path != "/usr/lib/systemd/systemd" {
+					got = brief{path: p.Path, script: p.Script, on: p.On.Path, fstype: p.On.Type, ownRoot: p.OwnRoot, detached: p.Detached}
+				}
+			}
+			if d := cmp.Diff(tt.want, got, cmp.AllowUnexported(brief{})); d != "" {
+				t.Errorf("(-want +got):\n%s", d)
+			}
+			want := []string{}
+			if tt.gap != "" {
+				want = []string{tt.gap}
+			}
+			if d := cmp.Diff(want, gapTexts(gaps)); d != "" {
+				t.Errorf("gaps (-want +got):\n%s", d)
 			}
 		})
 	}
@@ -224,7 +285,7 @@ func TestNamespaceOfProcess1Denied(t *testing.T) {
 	}
 	for pid, want := range map[int]bool{1: true, 7: true, 8: false} {
 		p, _ := table.byPID(pid)
-		if got, err := table.namespaces.isHosts(table.namespaces.of(&p)); got != want || err != nil {
+		if got, err := table.namespaces.isHosts(table.namespaces.of(p)); got != want || err != nil {
 			t.Errorf("process %d: got %v, %v want %v", pid, got, err, want)
 		}
 	}

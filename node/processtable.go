@@ -1,6 +1,7 @@
 package node
 
 import (
+	"iter"
 	"slices"
 	"strconv"
 	"strings"
@@ -32,21 +33,42 @@ type process struct {
 	// args are the redacted arguments (see argsRedactor), read for interpreters
 	// and kubelets only; nil for others.
 	args []string
+	placement
+	// mntns is the text of the namespace link ("mnt:[4026531841]"), "" where it
+	// could not be read.
+	mntns string
+	// uid, gid and groups are the effective ones, uids and gids those and what it
+	// may take back (real and saved): proc_pid_status(5).
+	uid, gid   uint32
+	uids, gids []uint32
+	groups     []uint32
+	capPrm     uint64 // permitted capabilities, in the process's user namespace
+}
+
+// placement is what the cgroups of a process say of it. The processes of a
+// container or service have the same.
+type placement struct {
 	// cgroup is the path that tells services apart: that of version 2, else of
 	// the name=systemd or the longest version 1 hierarchy.
 	cgroup string
+	// unit is cgroup without what differs between equal nodes, of host processes.
+	unit string
 	// outside marks a cgroup that is outside the reader's cgroup namespace.
 	outside bool
 	// container is the identifier of the container that the process is in, ""
 	// for a host process; pod is the uid of its pod, where the cgroup names one.
 	container, pod string
-	// mntns is the text of the namespace link ("mnt:[4026531841]"), "" where it
-	// could not be read.
-	mntns string
-	// uid, gid and groups are the effective ones: proc_pid_status(5).
-	uid, gid uint32
-	groups   []uint32
-	capEff   uint64 // effective capabilities, in the process's user namespace
+}
+
+func placementIn(lines []cgroupLine) placement {
+	p := placement{
+		cgroup: serviceIn(lines), container: containerIn(lines), pod: podIn(lines),
+		outside: slices.ContainsFunc(lines, cgroupLine.outside),
+	}
+	if p.container == "" {
+		p.unit = stableUnit(p.cgroup)
+	}
+	return p
 }
 
 const (
@@ -57,14 +79,14 @@ const (
 )
 
 // hostProcesses are those outside containers.
-func (t *processTable) hostProcesses() []process {
-	var out []process
-	for _, p := range t.processes {
-		if p.container == "" {
-			out = append(out, p)
+func (t *processTable) hostProcesses() iter.Seq[*process] {
+	return func(yield func(*process) bool) {
+		for i := range t.processes {
+			if p := &t.processes[i]; p.container == "" && !yield(p) {
+				return
+			}
 		}
 	}
-	return out
 }
 
 // name is the executable, or the command's name where that could not be read.
@@ -85,13 +107,14 @@ func readProcesses(h *Host) (*processTable, error) {
 	t := &processTable{namespaces: newMountNamespaces(h)}
 	statuses := tally{what: "processes"}
 	exes := tally{what: "executables of host processes"}
+	placements := map[string]placement{}
 	for _, n := range names {
 		pid, err := number(n.Name)
 		if err != nil || pid == 0 {
 			continue
 		}
 		statuses.of++
-		p, err := readProcess(h, pid)
+		p, err := readProcess(h, pid, placements)
 		if err != nil {
 			statuses.add(pid, err)
 		} else if p != nil {
@@ -144,12 +167,12 @@ func readProcesses(h *Host) (*processTable, error) {
 	return t, nil
 }
 
-func (t *processTable) byPID(pid int) (process, bool) {
+func (t *processTable) byPID(pid int) (p *process, found bool) {
 	i, found := slices.BinarySearchFunc(t.processes, pid, func(p process, pid int) int { return p.pid - pid })
 	if !found {
-		return process{}, false
+		return nil, false
 	}
-	return t.processes[i], true
+	return &t.processes[i], true
 }
 
 // cgroupsOutside reports whether process 1 is outside the reader's cgroup
@@ -166,8 +189,9 @@ func (t *processTable) cgroupsOutside(h *Host) bool {
 }
 
 // readProcess reads what stands in few, cheap files. It is nil for a kernel
-// thread, for a process that has ended, and for one that vanished.
-func readProcess(h *Host, pid int) (*process, error) {
+// thread, for a process that has ended, and for one that vanished. It keeps in
+// placements what it parsed, by the text.
+func readProcess(h *Host, pid int, placements map[string]placement) (*process, error) {
 	dir := "proc/" + strconv.Itoa(pid)
 	s, err := readStatus(h, dir)
 	if vanished(err) {
@@ -189,17 +213,21 @@ func readProcess(h *Host, pid int) (*process, error) {
 			return nil, err
 		}
 	}
-	p := &process{pid: pid, dir: dir, comm: s.comm, uid: s.uid, gid: s.gid, groups: s.groups, capEff: s.capEff}
+	p := &process{pid: pid, dir: dir, comm: s.comm, uid: s.uids[0], gid: s.gids[0], uids: s.uids, gids: s.gids, groups: s.groups, capPrm: s.capPrm}
 
 	b, err := h.ReadFile(dir+"/cgroup", maxCgroup)
 	switch {
 	case err == nil:
+		known := false
+		if p.placement, known = placements[string(b)]; known {
+			break
+		}
 		lines, err := parseCgroup(b)
 		if err != nil {
 			return nil, &Error{"reading", "/" + dir + "/cgroup", Malformed, err.Error()}
 		}
-		p.container, p.pod, p.cgroup = containerIn(lines), podIn(lines), serviceIn(lines)
-		p.outside = slices.ContainsFunc(lines, cgroupLine.outside)
+		p.placement = placementIn(lines)
+		placements[string(b)] = p.placement
 	case !vanished(err): // absent also in a kernel without cgroups
 		return nil, err
 	}
@@ -274,7 +302,7 @@ func (t *processTable) classify(p *process, unproven *tally) {
 	host, err := t.namespaces.rootIsHosts(p)
 	switch {
 	case host:
-		p.container, p.pod = "", ""
+		p.container, p.pod, p.unit = "", "", stableUnit(p.cgroup)
 	case vanished(err): // it ended meanwhile
 	case err != nil:
 		unproven.add(p.pid, err)

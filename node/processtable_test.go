@@ -58,8 +58,8 @@ func statusText(p aProcess) string {
 	if p.status != "" {
 		return p.status
 	}
-	return fmt.Sprintf("Name:\t%s\nState:\tS (sleeping)\nUid:\t%d\t%d\t%d\t%d\nGid:\t%d\t%d\t%d\t%d\nGroups:\t%s \nVmSize:\t 1000 kB\nThreads:\t1\nCapEff:\t%016x\n",
-		p.comm, p.uid, p.uid, p.uid, p.uid, p.gid, p.gid, p.gid, p.gid, p.groups, p.caps)
+	return fmt.Sprintf("Name:\t%s\nState:\tS (sleeping)\nUid:\t%d\t%d\t%d\t%d\nGid:\t%d\t%d\t%d\t%d\nGroups:\t%s \nVmSize:\t 1000 kB\nThreads:\t1\nCapPrm:\t%016x\nCapEff:\t%016x\n",
+		p.comm, p.uid, p.uid, p.uid, p.uid, p.gid, p.gid, p.gid, p.gid, p.groups, p.caps, p.caps)
 }
 
 // procHost is a host whose /proc holds the processes, by pid, and the files.
@@ -157,7 +157,7 @@ func TestClassify(t *testing.T) {
 }
 
 func TestWhatCountsAsProcess(t *testing.T) {
-	gone := "Name:\tx\nState:\tZ (zombie)\nUid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\nGroups:\t \nThreads:\t%d\nCapEff:\t0\n"
+	gone := "Name:\tx\nState:\tZ (zombie)\nUid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\nGroups:\t \nThreads:\t%d\nCapPrm:\t0\n"
 	for _, tt := range []struct {
 		name  string
 		p     aProcess
@@ -292,7 +292,7 @@ func TestStatus(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := procStatus{comm: "app", uid: 65532, gid: 0, groups: []uint32{0}, threads: 4, memory: true}
+	want := procStatus{comm: "app", uids: []uint32{65532}, gids: []uint32{0}, groups: []uint32{0}, threads: 4, memory: true}
 	if d := cmp.Diff(want, s, cmp.AllowUnexported(procStatus{})); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
@@ -309,7 +309,7 @@ func TestStatus(t *testing.T) {
 		"negative":      strings.Replace(good, "Gid:\t0\t0", "Gid:\t0\t-1", 1),
 		"no colon":      good + "x\n",
 		"bad group":     strings.Replace(good, "Groups:\t", "Groups:\tx", 1),
-		"capabilities":  strings.Replace(good, "CapEff:\t0", "CapEff:\tz", 1),
+		"capabilities":  strings.Replace(good, "CapPrm:\t0", "CapPrm:\tz", 1),
 		"many threads?": strings.Replace(good, "Threads:\t1", "Threads:\t1 ", 1),
 	} {
 		if _, err := parseStatus([]byte(bad)); err == nil {
@@ -345,7 +345,7 @@ func FuzzCgroup(f *testing.F) {
 
 func FuzzStatus(f *testing.F) {
 	f.Add([]byte(statusText(aProcess{comm: "systemd", groups: "0 1 65534", caps: 0xa80425fb})))
-	f.Add([]byte("Name:\tkthreadd\nState:\tS (sleeping)\nUid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\nGroups:\t \nKthread:\t1\nThreads:\t1\nCapEff:\t1ff\n"))
+	f.Add([]byte("Name:\tkthreadd\nState:\tS (sleeping)\nUid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\nGroups:\t \nKthread:\t1\nThreads:\t1\nCapPrm:\t1ff\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		s, err := parseStatus(b)
 		if err != nil {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"slices"
 )
 
 // Scope says how far a fact may be compared.
@@ -39,6 +40,16 @@ type Source[T any] struct {
 	Scope Scope
 	Every Every
 	Read  func(context.Context, *Host) (T, []Gap, error)
+
+	parts []string // see Parts
+}
+
+// Parts is the source for somebody who rests on these fields of its value alone,
+// by their JSON names: gaps that are in others are left out of what [Source.Of]
+// returns. A gap in no named part counts always.
+func (s Source[T]) Parts(fields ...string) Source[T] {
+	s.parts = fields
+	return s
 }
 
 // Info is what a source says of itself.
@@ -66,14 +77,18 @@ func (s Source[T]) Of(facts Facts) (value T, gaps []Gap, missing *Missing) {
 	if !ok {
 		return value, nil, &Missing{NotRecorded, "the fact " + s.Name + " was not gathered"}
 	}
+	gaps = f.Gaps
+	if s.parts != nil {
+		gaps = slices.DeleteFunc(slices.Clone(gaps), func(g Gap) bool { return g.Part != "" && !slices.Contains(s.parts, g.Part) })
+	}
 	if f.Missing != nil {
-		return value, f.Gaps, f.Missing
+		return value, gaps, f.Missing
 	}
 	v, ok := f.Value.(T)
 	if !ok {
-		return value, f.Gaps, &Missing{Malformed, fmt.Sprintf("the fact %s holds a %T", s.Name, f.Value)}
+		return value, gaps, &Missing{Malformed, fmt.Sprintf("the fact %s holds a %T", s.Name, f.Value)}
 	}
-	return v, f.Gaps, nil
+	return v, gaps, nil
 }
 
 func (s Source[T]) read(ctx context.Context, h *Host) (fact Fact) {

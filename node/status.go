@@ -3,6 +3,7 @@ package node
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -10,13 +11,13 @@ import (
 
 // procStatus is what matters of /proc/<pid>/status: proc_pid_status(5).
 type procStatus struct {
-	comm     string
-	uid, gid uint32
-	groups   []uint32
-	threads  int
-	kthread  bool // "Kthread: 1", which kernels have since 6.11
-	memory   bool // it has memory of its own: kernel threads and zombies have none
-	capEff   uint64
+	comm       string
+	uids, gids []uint32 // effective, then real and saved where they differ
+	groups     []uint32
+	threads    int
+	kthread    bool // "Kthread: 1", which kernels have since 6.11
+	memory     bool // it has memory of its own: kernel threads and zombies have none
+	capPrm     uint64
 }
 
 // parseStatus parses /proc/<pid>/status. Fields that it does not need are not
@@ -57,7 +58,7 @@ func parseStatus(b []byte) (procStatus, error) {
 	return s, nil
 }
 
-var statusFields = [...]string{"Name", "Uid", "Gid", "Groups", "Threads", "Kthread", "CapEff"}
+var statusFields = [...]string{"Name", "Uid", "Gid", "Groups", "Threads", "Kthread", "CapPrm"}
 
 func (s *procStatus) set(name, value string) error {
 	var err error
@@ -69,9 +70,9 @@ func (s *procStatus) set(name, value string) error {
 			s.comm = strings.NewReplacer(`\n`, "\n", `\\`, `\`).Replace(value)
 		}
 	case "Uid":
-		s.uid, err = effective(value)
+		s.uids, err = takable(value)
 	case "Gid":
-		s.gid, err = effective(value)
+		s.gids, err = takable(value)
 	case "Groups":
 		for g := range strings.FieldsSeq(value) {
 			n, err := strconv.ParseUint(g, 10, 32)
@@ -84,25 +85,32 @@ func (s *procStatus) set(name, value string) error {
 		s.threads, err = number(value)
 	case "Kthread":
 		s.kthread = value == "1"
-	case "CapEff":
-		if s.capEff, err = strconv.ParseUint(value, 16, 64); err != nil {
+	case "CapPrm":
+		if s.capPrm, err = strconv.ParseUint(value, 16, 64); err != nil {
 			return fmt.Errorf("capabilities %q are no hexadecimal number", value)
 		}
 	}
 	return err
 }
 
-// effective is the second of real, effective, saved and file system id.
-func effective(value string) (uint32, error) {
+// takable are the ids of a process that setresuid(2) lets it have, of real,
+// effective, saved and file system id: the effective one first.
+func takable(value string) ([]uint32, error) {
 	f := strings.Split(value, "\t")
 	if len(f) != 4 {
-		return 0, fmt.Errorf("%d ids, want 4", len(f))
+		return nil, fmt.Errorf("%d ids, want 4", len(f))
 	}
-	n, err := strconv.ParseUint(f[1], 10, 32)
-	if err != nil {
-		return 0, fmt.Errorf("id %q is not a number", f[1])
+	var ids []uint32
+	for _, text := range []string{f[1], f[0], f[2]} {
+		n, err := strconv.ParseUint(text, 10, 32)
+		if err != nil {
+			return nil, fmt.Errorf("id %q is not a number", text)
+		}
+		if id := uint32(n); !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
 	}
-	return uint32(n), nil
+	return ids, nil
 }
 
 // idRange is a line of /proc/<pid>/uid_map: user_namespaces(7).

@@ -101,9 +101,9 @@ var Verity = Source[VerityState]{
 func readVerity(_ context.Context, h *Host) (VerityState, []Gap, error) {
 	v := VerityState{Devices: []DMDevice{}, Booted: []BootedHash{}, Loops: []LoopDevice{}, Subvolumes: []MountedSubvolume{}}
 	var gaps []Gap
-	gap := func(what string, err error) {
+	gap := func(part, what string, err error) {
 		if err != nil {
-			gaps = append(gaps, GapOf(what, err))
+			gaps = append(gaps, GapOf(what, err).In(part))
 		}
 	}
 	mounts, err := h.gathering.mounts()
@@ -111,7 +111,7 @@ func readVerity(_ context.Context, h *Host) (VerityState, []Gap, error) {
 		return v, nil, err // devices without what is on them say nothing
 	}
 	blocks, err := h.ReadDir("sys/block", 1<<16)
-	gap("the block devices", err)
+	gap("devices", "the block devices", err)
 
 	tables, err := ask[[]DMTable](h, AskDM, "")
 	if err != nil {
@@ -132,17 +132,17 @@ func readVerity(_ context.Context, h *Host) (VerityState, []Gap, error) {
 				continue // it went away meanwhile, or is a pod's
 			}
 			if err != nil {
-				gap("a device-mapper device", err)
+				gap("devices", "a device-mapper device", err)
 				continue
 			}
 			gaps = append(gaps, more...)
 			if v.NoTables == nil {
-				gap("the device-mapper table of "+d.Name, d.addTable(tables, name))
+				gap("devices", "the device-mapper table of "+d.Name, d.addTable(tables, name))
 			}
 			v.Devices = append(v.Devices, d.DMDevice)
 		case strings.HasPrefix(b.Name, "loop"):
 			d, err := readLoopDevice(h, b.Name, mounts)
-			gap("a loop device", err)
+			gap("loops", "a loop device", err)
 			if d != nil {
 				v.Loops = append(v.Loops, *d)
 			}
@@ -155,14 +155,14 @@ func readVerity(_ context.Context, h *Host) (VerityState, []Gap, error) {
 
 	const hashes = "the root hashes on the kernel command line"
 	words, err := readCmdline(h)
-	gap(hashes, err)
+	gap("booted", hashes, err)
 	var errs []error
 	v.Booted, errs = bootedHashes(words)
 	for _, err := range errs {
-		gap(hashes, err)
+		gap("booted", hashes, err)
 	}
 	v.Ostree, err = readOstreeBooted(h)
-	gap("/run/ostree-booted", err)
+	gap("ostree", "/run/ostree-booted", err)
 
 	for _, p := range subvolumePaths {
 		at := mounts.lookup(p)
@@ -171,13 +171,13 @@ func readVerity(_ context.Context, h *Host) (VerityState, []Gap, error) {
 		}
 		s, err := ask[Subvolume](h, AskSubvolume, relative(p))
 		if err != nil {
-			gap("the read-only property of the subvolume on "+p, err)
+			gap("subvolumes", "the read-only property of the subvolume on "+p, err)
 			continue
 		}
 		v.Subvolumes = append(v.Subvolumes, MountedSubvolume{p, s.ReadOnly})
 	}
 	v.ComposefsImage, err = readComposefsImage(h, v.Loops)
-	gap("fs-verity of the composefs image", err)
+	gap("composefsImage", "fs-verity of the composefs image", err)
 	return v, gaps, nil
 }
 
@@ -252,7 +252,7 @@ func readDMDevice(h *Host, kernelName string, mounts *mountTable) (*dmDevice, []
 	d.On = []string{}
 	below, err := h.ReadDir(dir+"slaves", 4096)
 	if err != nil {
-		return &d, []Gap{GapOf("the devices below "+d.Name, err)}, nil
+		return &d, []Gap{GapOf("the devices below "+d.Name, err).In("devices")}, nil
 	}
 	for _, s := range below {
 		name := s.Name

@@ -134,7 +134,9 @@ type Processes struct {
 // Runtime is which container engines belong here.
 type Runtime struct {
 	Engines []string `json:"engines"` // containerd, crio, docker, podman, host-containerd, system-containerd
-	// Holders are containers' programs or pods that may reach a runtime socket, as "socket program".
+	// Holders are pods ("SOCKET NAMESPACE/NAME") and containers that no pod has
+	// ("SOCKET container:NAME") that may reach a runtime socket; a trailing *
+	// stands for anything.
 	Holders []Place `json:"holders"`
 	// SocketGroups are groups by number that may own a socket, by socket path.
 	SocketGroups map[string]uint32 `json:"socketGroups"`

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -79,6 +80,13 @@ func consumers() []consumer {
 			return b.String()
 		})},
 		{[]string{"proc-cmdline"}, "boot", file("proc/cmdline")},
+		{[]string{"dmesg-cmdline"}, "boot", func(tape *capture.Tape, s sample) bool {
+			_, words, ok := strings.Cut(s.raw, "] Command line: ")
+			if ok {
+				tape.File("proc/cmdline", words)
+			}
+			return ok
+		}},
 		{nil, "boot", restated("cmdline", "proc/cmdline", func(v any) string { return strings.Join(strs(v), " ") + "\n" })},
 		{nil, "boot", restated("lockdown", "sys/kernel/security/lockdown", func(v any) string {
 			var words []string
@@ -92,13 +100,23 @@ func consumers() []consumer {
 		})},
 		{[]string{"sys-kernel-security-lsm"}, "boot", file("sys/kernel/security/lsm")},
 		{[]string{"mountinfo"}, "mounts", file("proc/1/mountinfo")},
-		{[]string{"proc-mounts", "mount"}, "mounts", putMounts},
+		{[]string{"proc-mounts", "mount", "findmnt"}, "mounts", putMounts},
 		{nil, "mounts", putMounts},
+		{nil, "runtime-sockets", putSockets},
 		{[]string{"proc-modules"}, "kernel", file("proc/modules")},
 		{[]string{"uname", "os-release-and-uname"}, "kernel", func(tape *capture.Tape, s sample) bool {
 			for line := range strings.Lines(s.raw) {
 				if f := strings.Fields(line); len(f) > 2 && f[0] == "Linux" {
 					tape.File("proc/sys/kernel/osrelease", f[2]+"\n")
+					return true
+				}
+			}
+			return false
+		}},
+		{[]string{"hostnamectl"}, "kernel", func(tape *capture.Tape, s sample) bool {
+			for line := range strings.Lines(s.raw) {
+				if release, ok := strings.CutPrefix(strings.TrimSpace(line), "Kernel: Linux "); ok {
+					tape.File("proc/sys/kernel/osrelease", release+"\n")
 					return true
 				}
 			}
@@ -117,7 +135,9 @@ func consumers() []consumer {
 			if m["value"] == nil {
 				return false
 			}
-			tape.File("proc/sys/kernel/osrelease", "0.0.0\n") // the fact needs a release; the sample has none
+			if len(tape.Exchanges()) == 0 { // alone it makes no fact, which needs a release
+				tape.File("proc/sys/kernel/osrelease", "0.0.0\n")
+			}
 			tape.File("proc/sys/kernel/tainted", fmt.Sprintf("%v\n", m["value"]))
 			return true
 		}},
@@ -131,6 +151,34 @@ func putMounts(tape *capture.Tape, s sample) bool {
 	}
 	tape.File("proc/1/mountinfo", mountinfo(mounts))
 	return true
+}
+
+// putSockets puts sockets with mode and owner, and that nothing is known of the
+// folders above them.
+func putSockets(tape *capture.Tape, s sample) bool {
+	list, _ := s.facts["sockets"].([]any)
+	put := false
+	for _, e := range list {
+		m, _ := e.(map[string]any)
+		mode, err := strconv.ParseUint(str(m["mode"]), 8, 32)
+		if err != nil || str(m["owner"]) != "root" || str(m["group"]) != "root" {
+			continue // a group has no number here
+		}
+		tape.Info(strings.TrimPrefix(str(m["path"]), "/"), node.FileInfo{Type: node.Socket, Mode: uint32(mode), Dev: "0:1"})
+		put = true
+	}
+	return put
+}
+
+// feed puts what a sample says on the tape and lists the facts that rest on it.
+func feed(tape *capture.Tape, s sample) []string {
+	var fed []string
+	for _, c := range consumers() {
+		if (c.kinds == nil && s.facts != nil || slices.Contains(c.kinds, s.Kind)) && c.put(tape, s) && !slices.Contains(fed, c.fact) {
+			fed = append(fed, c.fact)
+		}
+	}
+	return fed
 }
 
 // TestCorpus feeds every published sample that a source can take to that source
@@ -148,12 +196,7 @@ func TestCorpus(t *testing.T) {
 			counts[s.OS] = c
 		}
 		tape := capture.New(capture.Header{Kind: capture.Composed, Node: s.name, Sources: []string{s.Source}})
-		var fed []string
-		for _, consumer := range consumers() {
-			if (consumer.kinds == nil && s.facts != nil || slices.Contains(consumer.kinds, s.Kind)) && consumer.put(tape, s) && !slices.Contains(fed, consumer.fact) {
-				fed = append(fed, consumer.fact)
-			}
-		}
+		fed := feed(tape, s)
 		if len(fed) == 0 {
 			c.unused++
 			lines = append(lines, fmt.Sprintf("%s: unused: no source reads a %s", s.name, s.Kind))

@@ -79,12 +79,8 @@ func samples(t *testing.T) []sample {
 			}
 		} else {
 			s.raw = string(b)
-			side, err := os.ReadFile(p + ".source.yaml")
-			if err != nil {
+			if s.about, err = readAbout(p + ".source.yaml"); err != nil {
 				return err
-			}
-			if err := yaml.Unmarshal(side, &s.about); err != nil {
-				return fmt.Errorf("%s: %w", rel, err)
 			}
 		}
 		out = append(out, s)
@@ -94,6 +90,19 @@ func samples(t *testing.T) []sample {
 		t.Fatalf("reading the corpus: %v", err)
 	}
 	return out
+}
+
+// readAbout reads a sidecar.
+func readAbout(file string) (about, error) {
+	var a about
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return a, err
+	}
+	if err := yaml.Unmarshal(b, &a); err != nil {
+		return a, fmt.Errorf("%s: %w", file, err)
+	}
+	return a, nil
 }
 
 // needSample is one sample by its name; the test ends where it is missing.
@@ -120,10 +129,13 @@ type mountLine struct {
 var vfsOptions = []string{"nosuid", "nodev", "noexec", "noatime", "relatime", "nodiratime", "nosymfollow"}
 
 // mountinfo restates mounts in the form of proc_pid_mountinfo(5). What such a
-// sample cannot say is filled with the weakest that fits: device numbers are
-// anonymous unless given, the superblock is read-only only for types that can
-// be nothing else.
-func mountinfo(mounts []mountLine) string {
+// sample cannot say is filled with the weakest that fits: a device file has a
+// number that no sysfs knows, the superblock is read-only only where the kernel
+// knows no other.
+func mountinfo(mounts []mountLine) string { return mountinfoFrom(0, mounts) }
+
+// mountinfoFrom restates mounts that follow n others, the first of which is /.
+func mountinfoFrom(n int, mounts []mountLine) string {
 	// The root comes first, so that everything has a parent.
 	mounts = slices.Clone(mounts)
 	slices.SortStableFunc(mounts, func(a, b mountLine) int {
@@ -139,17 +151,19 @@ func mountinfo(mounts []mountLine) string {
 	escape := strings.NewReplacer(" ", `\040`, "\t", `\011`, "\n", `\012`, `\`, `\134`)
 	devs := map[string]string{}
 	for i, m := range mounts {
-		parent := 1
-		best := -1
-		for j, n := range mounts[:i] {
-			if (n.Target == "/" || m.Target == n.Target || strings.HasPrefix(m.Target, n.Target+"/")) && len(n.Target) >= best {
-				best, parent = len(n.Target), j+20
+		parent, best := 1, -1
+		if n > 0 {
+			parent, best = 20, 0
+		}
+		for j, o := range mounts[:i] {
+			if (o.Target == "/" || m.Target == o.Target || strings.HasPrefix(m.Target, o.Target+"/")) && len(o.Target) >= best {
+				best, parent = len(o.Target), n+j+20
 			}
 		}
 		perMount, super := []string{"rw"}, []string{"rw"}
 		if slices.Contains(m.Options, "ro") {
 			perMount[0] = "ro"
-			if slices.Contains([]string{"squashfs", "erofs", "iso9660"}, m.Type) {
+			if m.onlyReadOnly() {
 				super[0] = "ro"
 			}
 		}
@@ -165,8 +179,12 @@ func mountinfo(mounts []mountLine) string {
 		if m.Super != nil {
 			super = m.Super
 		}
-		if devs[m.Source+m.Type] == "" || !strings.HasPrefix(m.Source, "/dev/") {
-			devs[m.Source+m.Type] = fmt.Sprintf("0:%d", 100+i)
+		if device := strings.HasPrefix(m.Source, "/dev/"); devs[m.Source+m.Type] == "" || !device {
+			major := 0
+			if device && m.Type != "btrfs" {
+				major = 259 // of block devices that have no major of their own
+			}
+			devs[m.Source+m.Type] = fmt.Sprintf("%d:%d", major, 100+n+i)
 		}
 		dev := m.MajMin
 		if dev == "" {
@@ -176,10 +194,19 @@ func mountinfo(mounts []mountLine) string {
 		if root == "" {
 			root = "/"
 		}
-		fmt.Fprintf(&b, "%d %d %s %s %s %s - %s %s %s\n", i+20, parent, dev, escape.Replace(root), escape.Replace(m.Target),
+		fmt.Fprintf(&b, "%d %d %s %s %s %s - %s %s %s\n", n+i+20, parent, dev, escape.Replace(root), escape.Replace(m.Target),
 			strings.Join(perMount, ","), m.Type, escape.Replace(m.Source), strings.Join(super, ","))
 	}
 	return b.String()
+}
+
+// onlyReadOnly reports whether the file system of a mount that is shown as ro
+// can be nothing else: the kernel cannot write such a type, or it was mounted
+// with rescue=, which btrfs takes only for reading, also at a remount. Source:
+// btrfs(5).
+func (m mountLine) onlyReadOnly() bool {
+	return slices.Contains([]string{"squashfs", "erofs", "iso9660"}, m.Type) ||
+		m.Type == "btrfs" && slices.ContainsFunc(m.Options, func(o string) bool { return strings.HasPrefix(o, "rescue=") })
 }
 
 // mountsOf are the mounts that a sample shows; nil for one that shows none.
@@ -203,6 +230,8 @@ func (s sample) mountsOf() []mountLine {
 				out = append(out, mountLine{Target: f[1], Source: f[0], Type: f[2], Options: strings.Split(f[3], ",")})
 			}
 		}
+	case s.Kind == "findmnt":
+		return findmntOf(s.raw)
 	case s.Kind == "mount":
 		for line := range strings.Lines(s.raw) {
 			head, opts, ok := strings.Cut(strings.TrimSpace(line), " (")
@@ -211,6 +240,35 @@ func (s sample) mountsOf() []mountLine {
 				continue
 			}
 			out = append(out, mountLine{Target: strings.Join(f[2:len(f)-2], " "), Source: f[0], Type: f[len(f)-1], Options: strings.Split(strings.TrimSuffix(opts, ")"), ",")})
+		}
+	}
+	return out
+}
+
+// findmntOf reads the tables that findmnt(8) prints: the tree in the first
+// column, and in brackets after the source the directory that is mounted.
+func findmntOf(text string) []mountLine {
+	var out []mountLine
+	inTable := false
+	for line := range strings.Lines(text) {
+		f := strings.Fields(strings.Map(func(r rune) rune {
+			if strings.ContainsRune("├─└│|`", r) {
+				return ' '
+			}
+			return r
+		}, line))
+		switch {
+		case slices.Equal(f, []string{"TARGET", "SOURCE", "FSTYPE", "OPTIONS"}):
+			inTable = true
+		case inTable && len(f) == 5 && f[0] == "-": // what is left of an ASCII tree
+			f = f[1:]
+			fallthrough
+		case inTable && len(f) == 4 && strings.HasPrefix(strings.TrimLeft(f[0], "-"), "/"):
+			m := mountLine{Target: strings.TrimLeft(f[0], "-"), Source: f[1], Type: f[2], Options: strings.Split(f[3], ",")}
+			m.Source, m.Root, _ = strings.Cut(strings.TrimSuffix(m.Source, "]"), "[")
+			out = append(out, m)
+		default:
+			inTable = false
 		}
 	}
 	return out
@@ -324,29 +382,46 @@ func putTables(tape *capture.Tape, probe string) error {
 	return nil
 }
 
+// labFiles are the files of a lab folder by the name that a node has for them.
+var labFiles = []struct{ sample, name string }{
+	{"mountinfo", "proc/1/mountinfo"}, {"cmdline", "proc/cmdline"}, {"os-release", "etc/os-release"},
+	{"kernel-osrelease", "proc/sys/kernel/osrelease"}, {"lsm", "sys/kernel/security/lsm"}, {"lockdown", "sys/kernel/security/lockdown"},
+}
+
 // labTape composes the capture of one folder of the lab: what a guest showed.
 func labTape(dir string) (*capture.Tape, error) {
 	tape := capture.New(capture.Header{Kind: capture.Composed, Node: path.Base(path.Dir(dir)), Sources: []string{"lab/" + dir}})
-	for _, f := range []struct{ sample, name string }{
-		{"mountinfo", "proc/1/mountinfo"}, {"cmdline", "proc/cmdline"}, {"os-release", "etc/os-release"},
-		{"kernel-osrelease", "proc/sys/kernel/osrelease"}, {"lsm", "sys/kernel/security/lsm"}, {"lockdown", "sys/kernel/security/lockdown"},
-	} {
-		b, err := os.ReadFile(filepath.Join(corpusDir, "lab", dir, f.sample))
-		if os.IsNotExist(err) {
-			continue
-		}
+	files := []string{"sys-block", "labprobe"}
+	for _, f := range labFiles {
+		files = append(files, f.sample)
+	}
+	files = slices.DeleteFunc(files, func(name string) bool {
+		_, err := os.Stat(filepath.Join(corpusDir, "lab", dir, name))
+		return os.IsNotExist(err)
+	})
+	return tape, putLab(tape, dir, files...)
+}
+
+// putLab puts what files in a folder of the lab say on the tape.
+func putLab(tape *capture.Tape, dir string, files ...string) error {
+	for _, file := range files {
+		b, err := os.ReadFile(filepath.Join(corpusDir, "lab", dir, file))
 		if err != nil {
-			return nil, err
+			return err
 		}
-		tape.File(f.name, string(b))
-	}
-	if b, err := os.ReadFile(filepath.Join(corpusDir, "lab", dir, "sys-block")); err == nil {
-		putBlockDevices(tape, string(b))
-	}
-	if b, err := os.ReadFile(filepath.Join(corpusDir, "lab", dir, "labprobe")); err == nil {
-		if err := putTables(tape, string(b)); err != nil {
-			return nil, fmt.Errorf("%s: %w", dir, err)
+		i := slices.IndexFunc(labFiles, func(f struct{ sample, name string }) bool { return f.sample == file })
+		switch {
+		case i >= 0:
+			tape.File(labFiles[i].name, string(b))
+		case file == "sys-block":
+			putBlockDevices(tape, string(b))
+		case file == "labprobe":
+			if err := putTables(tape, string(b)); err != nil {
+				return fmt.Errorf("%s: %w", dir, err)
+			}
+		default:
+			return fmt.Errorf("%s: nothing is known of %s", dir, file)
 		}
 	}
-	return tape, nil
+	return nil
 }

@@ -40,7 +40,7 @@ var secureBootOn = Check{
 			"":              "Switch Secure Boot on in the firmware or the machine type and check with mokutil --sb-state.",
 		},
 	},
-	Judge: On(node.Boot, judgeSecureBoot),
+	Judge: On(node.Boot.Parts("firmware", "secureBoot", "setupMode"), judgeSecureBoot),
 }
 
 func judgeSecureBoot(b node.BootState, g Given) Finding {
@@ -84,7 +84,7 @@ var kernelLockdown = Check{
 			"":              "Switch Secure Boot on, where the distribution ties lockdown to it, or add lockdown=integrity to the kernel command line.",
 		},
 	},
-	Judge: On(node.Boot, judgeLockdown),
+	Judge: On(node.Boot.Parts("firmware", "secureBoot", "lockdown"), judgeLockdown),
 }
 
 func judgeLockdown(b node.BootState, g Given) Finding {
@@ -142,7 +142,7 @@ var macEnforcing = Check{
 			"":              "Set SELINUX=enforcing in /etc/selinux/config, or enable AppArmor, and remove selinux=0, enforcing=0 and apparmor=0 from the kernel command line.",
 		},
 	},
-	Judge: On(node.Boot, judgeMAC),
+	Judge: On(node.Boot.Parts("selinux", "appArmor"), judgeMAC),
 }
 
 func judgeMAC(b node.BootState, g Given) Finding {

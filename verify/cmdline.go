@@ -26,7 +26,7 @@ var cmdlineSafe = Check{
 			"cos":          "The stock command line has no such word: recreate the machine from an unmodified image, and find what edits efi/boot/grub.cfg on the EFI partition.",
 		}),
 	},
-	Judge: On(node.Boot, judgeCmdlineSafe),
+	Judge: On(node.Boot.Parts("cmdline", "bootconfig"), judgeCmdlineSafe),
 }
 
 func judgeCmdlineSafe(b node.BootState, g Given) Finding {
@@ -79,7 +79,7 @@ var cmdlineComplete = Check{
 			"cos":          "The word comes with the image: recreate the machine from an unmodified image.",
 		}),
 	},
-	Judge: On(node.Boot, judgeCmdlineComplete),
+	Judge: On(node.Boot.Parts("cmdline", "bootconfig"), judgeCmdlineComplete),
 }
 
 func judgeCmdlineComplete(b node.BootState, g Given) Finding {

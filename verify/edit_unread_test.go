@@ -72,7 +72,7 @@ var unreadEdits = []oneEdit{{
 }, {
 	name:  "what ostree says could not be read: nothing to a verity root",
 	node:  "cos",
-	edit:  func(_ *testing.T, n *imageNode) { n.gapIn = "/run/ostree-booted" },
+	edit:  func(_ *testing.T, n *imageNode) { n.gapIn = "ostree" },
 	level: 3,
 }, {
 	name: "what ostree says could not be read: it decides about a composefs that demands fs-verity",
@@ -80,14 +80,39 @@ var unreadEdits = []oneEdit{{
 	edit: func(t *testing.T, n *imageNode) {
 		n.remount(t, "metacopy=on", "metacopy=on,verity=require")
 		n.verity.ComposefsImage = ""
-		n.gapIn = "fs-verity of the composefs image"
+		n.gapIn = "composefsImage"
 	},
 	change: map[string]string{"image-verified": "unknown gap-denied"},
 	level:  2,
 }, {
+	name: "a device-mapper device could not be read: that none of the booted name was seen proves nothing",
+	node: "cos",
+	edit: func(_ *testing.T, n *imageNode) {
+		n.verity.Devices, n.gapIn = nil, "devices"
+	},
+	change: map[string]string{
+		"image-unwritable":        "unknown device-unknown",
+		"image-verified":          "unknown device-unknown",
+		"cmdline-matches-mapping": "unknown gap-denied",
+	},
+	level: 1,
+}, {
+	name: "the block devices could not be listed, and a btrfs does not show what it is on",
+	node: "flatcar",
+	edit: func(t *testing.T, n *imageNode) {
+		n.remount(t, "10 1 254:0 / /usr ro,relatime - ext4 /dev/mapper/usr ro,seclabel", "10 1 0:30 / /usr ro,relatime - btrfs /dev/mapper/usr ro,seclabel,rescue=nologreplay,subvolid=5,subvol=/")
+		n.verity.Devices, n.gapIn = nil, "devices"
+	},
+	change: map[string]string{
+		"image-unwritable":        "unknown device-unknown",
+		"image-verified":          "unknown device-unknown",
+		"cmdline-matches-mapping": "unknown gap-denied",
+	},
+	level: 1,
+}, {
 	name:  "the property of a subvolume could not be read: nothing to a verity root",
 	node:  "flatcar",
-	edit:  func(_ *testing.T, n *imageNode) { n.gapIn = "the read-only property of the subvolume on /" },
+	edit:  func(_ *testing.T, n *imageNode) { n.gapIn = "subvolumes" },
 	level: 3,
 }, {
 	name: "a gap in the mounts",

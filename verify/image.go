@@ -93,7 +93,7 @@ func (f *imageFacts) readOnly(p part) outcome {
 // which the files of a part can be reached. A mount's own flag holds no further
 // than the mount.
 func (f *imageFacts) writableElsewhere(p part) (node.Mount, bool) {
-	if p.SuperReadOnly() || p.Device.Kind == "unknown" {
+	if p.SuperReadOnly() {
 		return node.Mount{}, false
 	}
 	for _, m := range f.mounts {
@@ -222,7 +222,7 @@ func (f *imageFacts) unwritable(p part, g Given) outcome {
 			return outcome{verdict: Pass}
 		case !ok && p.Device.Kind == "dm":
 			return outcome{Unknown, "device-unknown", fmt.Sprintf("nothing is known of the device-mapper device %q under %s", p.Device.Name, p.Path)}
-		case !ok && g.offers(2) && len(v.Devices) > 0:
+		case !ok && g.offers(2) && (len(v.Devices) > 0 || f.unlisted()):
 			return unknownBtrfs(p)
 		}
 	}

@@ -258,3 +258,27 @@ func TestRootIsPromisedOnlyWhereItSettles(t *testing.T) {
 		}
 	}
 }
+
+// A mount's own flag holds no further than the mount, also where sysfs does not
+// say which disk the file system is on.
+func TestWritableElsewhere(t *testing.T) {
+	mount := func(path, flag, anon string) node.Mount {
+		return node.Mount{
+			Path: path, Visible: true, Root: "/", Type: "ext4", Device: node.Device{Kind: "unknown"}, Anon: anon,
+			Options: []string{flag}, Super: []string{"rw"},
+		}
+	}
+	facts := func(elsewhere node.Mount) node.Facts {
+		return withFact(withFact(onHost(), node.Mounts, []node.Mount{mount("/", "ro", "/"), elsewhere}), node.Verity, node.VerityState{})
+	}
+	for _, row := range []judgedRow{
+		{name: "the same file system", facts: facts(mount("/mnt", "rw", "/")), want: "fail writable-elsewhere"},
+		{name: "the same, read-only too", facts: facts(mount("/mnt", "ro", "/")), want: "pass read-only"},
+		{name: "another one", facts: facts(mount("/mnt", "rw", "/mnt")), want: "pass read-only"},
+	} {
+		f := judge(imageReadOnly, row.facts, Given{})
+		if got := f.Verdict.String() + " " + f.Code; got != row.want {
+			t.Errorf("%s: got %s (%s), want %s", row.name, got, f.Reason, row.want)
+		}
+	}
+}

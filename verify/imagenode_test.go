@@ -30,7 +30,7 @@ type imageNode struct {
 	// lacks are facts that could not be read, gaps those with a part missing.
 	lacks map[string]node.Code
 	gaps  []string
-	gapIn string // what could not be read of the fact verity
+	gapIn string // the part of the fact verity that could not be read
 }
 
 // edit returns a copy of n that f has changed.
@@ -81,7 +81,7 @@ func (n imageNode) facts(t *testing.T) node.Facts {
 	}
 	if n.gapIn != "" {
 		f := facts[node.Verity.Name]
-		f.Gaps = []node.Gap{{What: n.gapIn, Code: node.Denied, Reason: "permission denied"}}
+		f.Gaps = []node.Gap{{Part: n.gapIn, What: n.gapIn, Code: node.Denied, Reason: "permission denied"}}
 		facts[node.Verity.Name] = f
 	}
 	return facts

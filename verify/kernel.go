@@ -35,7 +35,7 @@ var kernelBranchKnown = Check{
 			"": "A kernel built without a version number cannot be compared with anything: run one from your distribution.",
 		},
 	},
-	Judge: On(node.Kernel, judgeKernelBranch),
+	Judge: On(node.Kernel.Parts("release"), judgeKernelBranch),
 }
 
 func judgeKernelBranch(k node.KernelState, _ Given) Finding {

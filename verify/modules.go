@@ -24,7 +24,7 @@ var modulesSigned = Check{
 			"cos":          "The stock command line has module.sig_enforce=1: recreate the machine from an unmodified image.",
 		}),
 	},
-	Judge: On2(node.Boot, node.Kernel, judgeModulesSigned),
+	Judge: On2(node.Boot.Parts("lockdown"), node.Kernel.Parts("sigEnforce", "modules"), judgeModulesSigned),
 }
 
 func judgeModulesSigned(b node.BootState, k node.KernelState, g Given) Finding {
@@ -75,7 +75,7 @@ var kernelUntainted = Check{
 			"":      "Find the module by its letters in /proc/modules, remove what loads it and reboot. After an oops or a warning (D, W) read the kernel log, then reboot.",
 		},
 	},
-	Judge: On(node.Kernel, judgeTaints),
+	Judge: On(node.Kernel.Parts("taints", "modules"), judgeTaints),
 }
 
 // neverAllowed are the taints that no profile can allow: unsigned, force-loaded

@@ -32,7 +32,7 @@ var processesFromImage = Check{
 	ImageOnly: true,
 	Help: Help{
 		Why: "On a host whose system is an image, a program that runs from anywhere else was put there by somebody. It is what an antivirus would be looking for.",
-		How: "For every program outside containers the file system that its executable is on is looked at, and for scripts that of the script as well. It must be mounted read-only at /, at /usr or below, or be an extension image, or the profile must declare the path. A program that is in memory only, or whose root is not the host's, comes from nowhere in the image. How well the image itself is held is another check's matter.",
+		How: "For every program outside containers the file system that its executable is on is looked at, and for scripts that of the script as well. It must be mounted read-only at /, at or below /usr, /bin, /sbin or /lib* (but /usr/local), or show extension images alone, or the profile must declare the path. A program that is in memory only, on a mount that was detached since, or whose root is not the host's, comes from nowhere in the image. How well the image itself is held is another check's matter.",
 		Remedy: map[string]string{
 			"talos":        "Find the extension service, static pod or container that started it; programs in /opt that no CNI put there do not belong. Apply the machine configuration anew and reboot; what persists in /var is cleared by talosctl reset --system-labels-to-wipe EPHEMERAL.",
 			"flatcar":      "Ship it as a system extension image (/etc/extensions/NAME.raw) in place of a file under /opt, or declare its path in a site overlay. Otherwise remove the unit that starts it.",
@@ -40,7 +40,7 @@ var processesFromImage = Check{
 			"":             "Find what starts it by its cgroup, then put it into the image, declare its path in a site overlay, or remove it.",
 		},
 	},
-	Judge: On3(node.Processes, node.Mounts, node.OS, func(p []node.Program, m []node.Mount, s node.System, g Given) Finding {
+	Judge: On3(node.Processes, node.Mounts, node.OS.Parts("init", "pidNamespace"), func(p []node.Program, m []node.Mount, s node.System, g Given) Finding {
 		return wholeMachine(s, judgeProcesses(p, m, g))
 	}),
 }
@@ -58,7 +58,7 @@ func judgeProcesses(programs []node.Program, mounts []node.Mount, g Given) Findi
 			image++
 		case placeDeclared(p, g.Profile.Processes.Allowed):
 			declared = append(declared, item)
-		case len(p.On.Options) == 0 && !p.Memory && !p.OwnRoot:
+		case len(p.On.Options) == 0 && !p.Memory && !p.OwnRoot && !p.Detached:
 			open = append(open, item)
 		default:
 			bad = append(bad, item)
@@ -89,6 +89,8 @@ func programText(p node.Program) string {
 	switch {
 	case p.Memory:
 		text += " (in memory only)"
+	case p.Detached:
+		text += " (from a mount that was detached)"
 	case p.OwnRoot:
 		text += " (in a root of its own)"
 	}
@@ -98,7 +100,7 @@ func programText(p node.Program) string {
 // fromImage reports whether the program is a file of the OS image, and so is the
 // script where it runs one.
 func fromImage(p node.Program, mounts []node.Mount) bool {
-	if p.Memory || p.OwnRoot || !imageMount(p.On) {
+	if p.Memory || p.Detached || p.OwnRoot || !imageMount(p.On) {
 		return false
 	}
 	return p.Script == "" || imageMount(mountOf(mounts, p.Path))
@@ -117,21 +119,30 @@ func mountOf(mounts []node.Mount, path string) node.Mount {
 	return found
 }
 
-// imageMount reports whether a mount holds a part of the OS image: the root or
-// /usr and what is below it, read-only, or a merged extension image.
+// imageMount reports whether a mount holds a part of the OS image, and is
+// read-only: the root, a directory of programs or what is below one, or an
+// extension image. A name that a mount gives itself says nothing.
 func imageMount(m node.Mount) bool {
 	if len(m.Options) == 0 || len(m.Super) == 0 || !m.ReadOnly() {
 		return false
 	}
-	extension := m.Type == "overlay" && (m.Source == "sysext" || m.Source == "confext")
-	return m.Path == "/" || m.Path == "/usr" || strings.HasPrefix(m.Path, "/usr/") || extension
+	return m.Path == "/" || holdsPrograms(m.Path) || extensionMount(m)
+}
+
+// extensionMount reports whether a mount on /opt shows extension images alone.
+// systemd-sysext(8) puts what else is in /opt below them, where that is not
+// empty, and then anything that lies there is shown.
+func extensionMount(m node.Mount) bool {
+	lowers := lowerDirs(m)
+	return m.Path == "/opt" && m.Type == "overlay" && !hasUpper(m) && len(lowers) > 0 &&
+		!slices.ContainsFunc(lowers, func(dir string) bool { return !below(dir, "/run/systemd/sysext") })
 }
 
 // placeDeclared reports whether the profile declares the program's file: the
 // executable, or the script where it runs one. A place that names a script is of
 // that script alone, run by the interpreter at its path.
 func placeDeclared(p node.Program, places []profiles.Place) bool {
-	if p.Memory {
+	if p.Memory || p.Detached {
 		return false
 	}
 	return slices.ContainsFunc(places, func(place profiles.Place) bool {
@@ -163,12 +174,12 @@ var noDeletedExecutables = Check{
 	Refs:     slices.Concat(processRefs, []Ref{{sp80053, "SI-4"}}),
 	Help: Help{
 		Why: "Code that is on no file system cannot be looked at, hashed or found after a reboot. Intruders run their programs so. On an ordinary host an upgraded package leaves the old program running from a deleted file: then the hole that the upgrade closed is still open.",
-		How: "The executable of every process outside containers is asked of the kernel (proc_pid_exe(5)): it must still have a name, and must not be an anonymous memory file (memfd_create(2)).",
+		How: "The executable of every process outside containers is asked of the kernel (proc_pid_exe(5)): it must still have a name, lie on a mount that is still there, and not be an anonymous memory file (memfd_create(2)).",
 		Remedy: map[string]string{
 			"": "Find out who started it before you end it. After a package upgrade restart the service (needrestart lists them) or reboot.",
 		},
 	},
-	Judge: On2(node.Processes, node.OS, func(p []node.Program, s node.System, _ Given) Finding {
+	Judge: On2(node.Processes, node.OS.Parts("init", "pidNamespace"), func(p []node.Program, s node.System, _ Given) Finding {
 		return wholeMachine(s, judgeDeleted(p))
 	}),
 }
@@ -182,6 +193,8 @@ func judgeDeleted(programs []node.Program) Finding {
 		switch {
 		case p.Memory:
 			memory = append(memory, programText(p))
+		case p.Detached:
+			deleted = append(deleted, programText(p))
 		case p.Deleted:
 			deleted = append(deleted, programText(p)+" (deleted)")
 		}

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/seaworthy/seaworthy/node"
@@ -14,9 +15,15 @@ func mounted(path, fstype, source, mode, super string) node.Mount {
 var (
 	flatcarRoot = mounted("/", "ext4", "/dev/sda9", "rw", "rw")
 	flatcarUsr  = mounted("/usr", "btrfs", "/dev/mapper/usr", "ro", "ro")
-	sysextOpt   = mounted("/opt", "overlay", "sysext", "ro", "ro")
+	sysextOpt   = withSuper(mounted("/opt", "overlay", "sysext", "ro", "ro"), "lowerdir=/run/systemd/sysext/meta/opt:/run/systemd/sysext/extensions/cni/opt")
 	varLib      = mounted("/var", "xfs", "/dev/sda6", "rw", "rw")
 )
+
+// withSuper adds options of the file system.
+func withSuper(m node.Mount, options ...string) node.Mount {
+	m.Super = append(slices.Clone(m.Super), options...)
+	return m
+}
 
 func TestProcessesFromImage(t *testing.T) {
 	mounts := []node.Mount{flatcarRoot, flatcarUsr, sysextOpt, varLib}
@@ -40,6 +47,10 @@ func TestProcessesFromImage(t *testing.T) {
 		{name: "all from a read-only root", facts: facts(node.Program{Path: "/usr/bin/crio", On: composefs}), want: "pass from-image"},
 		{name: "from an extension image", facts: facts(systemd, node.Program{Path: "/opt/cni/bin/x", On: sysextOpt}), want: "pass from-image"},
 		{name: "from below /usr", facts: facts(systemd, node.Program{Path: "/usr/share/x", On: mounted("/usr/share", "squashfs", "/dev/loop0", "ro", "ro")}), want: "pass from-image"},
+		{name: "a writable /opt shown below an extension image", facts: facts(systemd, node.Program{Path: "/opt/evil", On: withSuper(mounted("/opt", "overlay", "sysext", "ro", "ro"), "lowerdir=/run/systemd/sysext/meta/opt:/run/systemd/sysext/extensions/cni/opt:/opt")}), want: "fail outside-image"},
+		{name: "an overlay that calls itself an extension image", facts: facts(systemd, node.Program{Path: "/srv/x/evil", On: withSuper(mounted("/srv/x", "overlay", "sysext", "ro", "ro"), "lowerdir=/run/systemd/sysext/x:/var/evil")}), want: "fail outside-image"},
+		{name: "a folder of /var bound read-only to /usr/local", facts: facts(systemd, node.Program{Path: "/usr/local/bin/evil", On: mounted("/usr/local/bin", "xfs", "/dev/sda6", "ro", "rw")}), want: "fail outside-image", items: []string{"/usr/local/bin/evil"}},
+		{name: "bottlerocket: the overlay of its FIPS programs", facts: facts(systemd, node.Program{Path: "/x86_64-bottlerocket-linux-gnu/sys-root/usr/bin/containerd", On: mounted("/x86_64-bottlerocket-linux-gnu/sys-root/usr/bin", "overlay", "overlay", "ro", "ro")}), want: "pass from-image"},
 		{name: "/usr was remounted", facts: facts(systemd, node.Program{Path: "/usr/bin/x", On: mounted("/usr", "ext4", "/dev/sda3", "rw", "rw")}), want: "fail outside-image", items: []string{"/usr/bin/x"}},
 		{name: "a program in /var/tmp", facts: facts(systemd, miner), want: "fail outside-image", items: []string{"/var/tmp/kworker"}},
 		{name: "the same program in two units is one item", facts: facts(systemd, miner, node.Program{Path: miner.Path, On: varLib, Unit: "/system.slice/x.service"}), want: "fail outside-image", items: []string{"/var/tmp/kworker"}},
@@ -61,6 +72,7 @@ func TestProcessesFromImage(t *testing.T) {
 		{name: "a read-only root of one's own is not the image", facts: facts(systemd, talosKubelet), want: "fail outside-image", items: []string{"/usr/local/bin/kubelet (in a root of its own)"}},
 		{name: "in memory only", facts: facts(systemd, memory), want: "fail outside-image", items: []string{"/memfd:x (in memory only)"}},
 		{name: "in memory only cannot be declared", profile: allow(profiles.Place{Path: "/memfd:x"}), facts: facts(systemd, memory), want: "fail outside-image"},
+		{name: "from a mount that was detached, under a name of the image", profile: allow(profiles.Place{Path: "/usr/bin/evil"}), facts: facts(systemd, node.Program{Path: "/usr/bin/evil", Detached: true}), want: "fail outside-image", items: []string{"/usr/bin/evil (from a mount that was detached)"}},
 		{name: "an ordinary host", facts: facts(node.Program{Path: "/usr/lib/systemd/systemd", On: flatcarRoot}, miner), want: "fail no-image", items: []string{}},
 		{name: "a mount that is not known", facts: facts(systemd, node.Program{Path: "/usr/bin/x"}), want: "unknown mount-unknown", items: []string{"/usr/bin/x"}},
 		{name: "a failure outweighs a mount that is not known", facts: facts(systemd, node.Program{Path: "/usr/bin/x"}, miner), want: "fail outside-image"},
@@ -93,6 +105,7 @@ func TestNoDeletedExecutables(t *testing.T) {
 		{name: "an old sshd after an upgrade", facts: facts(systemd, sshd), want: "fail deleted", items: []string{"/usr/sbin/sshd (deleted)"}},
 		{name: "two processes of it are one item", facts: facts(sshd, sshd), want: "fail deleted", items: []string{"/usr/sbin/sshd (deleted)"}},
 		{name: "in memory only", facts: facts(systemd, memory), want: "fail memory-only", items: []string{"/memfd:x (in memory only)"}},
+		{name: "from a mount that was detached", facts: facts(systemd, node.Program{Path: "/usr/bin/x", Detached: true}), want: "fail deleted", items: []string{"/usr/bin/x (from a mount that was detached)"}},
 		{name: "both", facts: facts(sshd, memory), want: "fail memory-only", items: []string{"/memfd:x (in memory only)", "/usr/sbin/sshd (deleted)"}},
 		{name: "no program at all", facts: facts(), want: "unknown unread"},
 		{name: "in a sandbox", facts: withFact(inSandbox(), node.Processes, []node.Program{systemd}), want: "unknown part-of-machine"},

@@ -196,7 +196,7 @@ func ownDevice(m, root node.Mount) bool {
 		return false
 	case m.Type != root.Type:
 		return true
-	case m.Device.Kind == "none" && root.Device.Kind == "none":
+	case m.Device == root.Device && m.Device.Name == "":
 		return m.Anon != root.Anon
 	case m.Device.Kind == "unknown" || root.Device.Kind == "unknown":
 		return m.Root == "/" // a bind of a directory of root's would show that directory
@@ -288,7 +288,8 @@ type imageFacts struct {
 	noSystem *node.Missing
 	verity   node.VerityState
 	noVerity *node.Missing
-	leaned   []backing // the parts of verity that the verdict rests on
+	gaps     []node.Gap // of verity
+	leaned   []backing  // the parts of verity that the verdict rests on
 }
 
 // backing is a part of the fact verity that a verdict can rest on alone.
@@ -357,23 +358,30 @@ func imageJudge(needed func(*imageFacts) Judge) Judge {
 		var gaps []node.Gap
 		f.system, _, f.noSystem = node.OS.Of(facts)
 		f.verity, gaps, f.noVerity = node.Verity.Of(facts)
+		f.gaps = gaps
 		finding := needed(f).decide(facts, g)
 		if f.noVerity == nil {
 			finding = withGaps(finding, slices.DeleteFunc(slices.Clone(gaps), func(g node.Gap) bool {
-				return !slices.Contains(f.leaned, gapIn(g))
+				return len(f.leaned) == 0 || g.Part != "" && !slices.Contains(f.leaned, gapIn(g))
 			}))
 		}
 		return finding
 	}}
 }
 
-// gapIn says in which part of the fact verity a gap is. One that names neither
-// ostree nor a subvolume counts as one in the devices, on which most rests.
+// unlisted reports whether there may be devices that were not read: that one is
+// not among those that were proves nothing then.
+func (f *imageFacts) unlisted() bool {
+	return slices.ContainsFunc(f.gaps, func(g node.Gap) bool { return g.Part == "" || g.Part == "devices" })
+}
+
+// gapIn says which of the parts of the fact verity that a verdict can rest on a
+// gap is in.
 func gapIn(g node.Gap) backing {
-	switch {
-	case strings.Contains(g.What, "subvolume"):
+	switch g.Part {
+	case "subvolumes":
 		return subvolumes
-	case strings.Contains(g.What, "ostree"), strings.Contains(g.What, "composefs"):
+	case "ostree", "composefsImage":
 		return composefs
 	}
 	return devices

@@ -129,7 +129,7 @@ var runtimeNotOnNetwork = Check{
 			"":              "Remove -H tcp:// from dockerd (or hosts in /etc/docker/daemon.json) and tcp_address under [grpc] and [debug] from the containerd configuration. CRI-O: metrics_host and stream_address = \"127.0.0.1\".",
 		},
 	},
-	Judge: On2(node.Listeners, node.OS, func(l []node.Listener, s node.System, _ Given) Finding {
+	Judge: On2(node.Listeners, node.OS.Parts("init", "pidNamespace"), func(l []node.Listener, s node.System, _ Given) Finding {
 		return wholeMachine(s, judgeRuntimeListeners(l))
 	}),
 }
@@ -211,7 +211,7 @@ var runtimeSocketUnreached = Check{
 			"":             "Remove the hostPath of the socket, of /run, of /var/run or of / from the workload, or run it with a user and groups that the socket does not admit. Declare what must stay in a site overlay.",
 		},
 	},
-	Judge: On3(node.SocketHolders, node.RuntimeSockets, node.OS,
+	Judge: On3(node.SocketHolders, node.RuntimeSockets, node.OS.Parts("init", "pidNamespace"),
 		func(h []node.SocketHolder, r []node.RuntimeSocket, s node.System, g Given) Finding {
 			return wholeMachine(s, judgeSocketHolders(h, r, g))
 		}),
@@ -246,12 +246,17 @@ func judgeSocketHolders(holders []node.SocketHolder, sockets []node.RuntimeSocke
 }
 
 // holderDeclared reports whether a place of the profile, "SOCKET HOLDER", names
-// this one: HOLDER is a program or a pod ("namespace/name"), and a trailing *
-// stands for anything in either.
+// this one: HOLDER is a pod ("namespace/name") or a container that no pod has
+// ("container:control"), and a trailing * stands for anything. A program is no
+// holder: every container calls its programs what it likes.
 func holderDeclared(h node.SocketHolder, places []profiles.Place) bool {
+	who := h.Pod
+	if who == "" {
+		who = "container:" + h.Container
+	}
 	return slices.ContainsFunc(places, func(p profiles.Place) bool {
 		f := strings.Fields(p.Path)
-		return len(f) == 2 && beginsAs(h.Socket, f[0]) && (beginsAs(h.Program, f[1]) || h.Pod != "" && beginsAs(h.Pod, f[1]))
+		return len(f) == 2 && beginsAs(h.Socket, f[0]) && beginsAs(who, f[1])
 	})
 }
 
@@ -282,7 +287,7 @@ var singleEngine = Check{
 			"":              "Remove the engine that Kubernetes does not use, or systemctl mask --now its socket and service.",
 		},
 	},
-	Judge: On3(node.RuntimeSockets, node.Processes, node.OS,
+	Judge: On3(node.RuntimeSockets, node.Processes, node.OS.Parts("init", "pidNamespace"),
 		func(r []node.RuntimeSocket, p []node.Program, s node.System, g Given) Finding {
 			return wholeMachine(s, judgeEngines(r, p, g))
 		}),

@@ -123,7 +123,7 @@ func (im osImage) shows(m node.Mount) bool {
 // sameDirectory reports whether m shows, on its own path, the directory that
 // has this path on own.
 func sameDirectory(m, own node.Mount) bool {
-	return own.Type == m.Type && own.Source == m.Source && own.Device == m.Device && slices.Equal(own.Super[1:], m.Super[1:]) &&
+	return own.Type == m.Type && own.Source == m.Source && own.Device == m.Device && own.Anon == m.Anon && slices.Equal(own.Super[1:], m.Super[1:]) &&
 		path.Join("/", m.Root) == path.Join("/", own.Root, strings.TrimPrefix(m.Path, own.Path))
 }
 

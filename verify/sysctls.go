@@ -38,7 +38,7 @@ var sysctlsHardened = Check{
 			"":              "Write NAME = VALUE to /etc/sysctl.d/90-hardening.conf and run sysctl --system.",
 		},
 	},
-	Judge: On2(node.Sysctls, node.Kernel, judgeSysctls),
+	Judge: On2(node.Sysctls, node.Kernel.Parts("release"), judgeSysctls),
 }
 
 func judgeSysctls(s node.SysctlValues, k node.KernelState, g Given) Finding {

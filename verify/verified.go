@@ -76,7 +76,7 @@ func (f *imageFacts) verified(p part, g Given) outcome {
 	switch {
 	case !ok && p.Device.Kind == "dm":
 		return outcome{Unknown, "device-unknown", fmt.Sprintf("nothing is known of the device-mapper device %q under %s", p.Device.Name, p.Path)}
-	case !ok && g.Profile.Image.Verity && p.role == base && len(v.Devices) > 0:
+	case !ok && g.Profile.Image.Verity && p.role == base && (len(v.Devices) > 0 || f.unlisted()):
 		return unknownBtrfs(p)
 	case !ok:
 		return f.unverified(p, g, fmt.Sprintf("%s (%s) is on no device that the kernel checks", p.Path, p.Type))
@@ -275,6 +275,9 @@ func (f *imageFacts) matchesBooted(b node.BootState, v node.VerityState) Finding
 			return fail("hash-twice", fmt.Sprintf("the kernel command line names two root hashes for %s", asked.Name), asked.Word)
 		}
 		i := slices.IndexFunc(v.Devices, func(d node.DMDevice) bool { return d.Name == asked.Name })
+		if i < 0 && f.unlisted() {
+			return unsaid("whether the device " + asked.Name + " is active")
+		}
 		if i < 0 {
 			return fail("not-mapped", fmt.Sprintf("the kernel command line asks for the verity device %s, and no device of that name is active", asked.Name), asked.Name)
 		}

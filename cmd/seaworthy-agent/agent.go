@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"log/slog"
+	"runtime/debug"
 	"time"
 
 	"github.com/seaworthy/seaworthy/node"
@@ -79,8 +80,10 @@ func severity(bad bool) slog.Level {
 	return slog.LevelInfo
 }
 
-// event logs what became of a report.
+// event logs what became of a report, and gives the memory that it took back to
+// the node: the agent sleeps until the next.
 func (a *agent) event(e wire.Event) {
+	defer debug.FreeOSMemory()
 	switch e.Kind {
 	case wire.Sent:
 		level := slog.LevelDebug

@@ -7,9 +7,10 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"slices"
+	"strings"
 	"time"
 
+	"github.com/seaworthy/seaworthy/collector/demo"
 	"github.com/seaworthy/seaworthy/collector/store"
 	"github.com/seaworthy/seaworthy/node"
 	"github.com/seaworthy/seaworthy/node/capture"
@@ -18,22 +19,11 @@ import (
 	"github.com/seaworthy/seaworthy/verify"
 )
 
-// demoNode is a node that the demo shows.
-type demoNode struct {
-	Cluster, Name string
-	Kind          capture.Kind
-	Tape          *capture.Tape
-	SeenAgo       time.Duration // 0 for a node that reports
-}
-
-// demoNodes lists the nodes of the demo.
-func demoNodes() ([]demoNode, error) { return nil, nil }
-
 // demoReport is what a node of the demo reports, and how that is judged.
 type demoReport struct {
-	demoNode
-	sent   wire.Report
-	judged verify.Report
+	demo.Node
+	before, now wire.Report // before only where the node changed
+	judged      verify.Report
 }
 
 func upDemo(parent context.Context, out, errOut io.Writer, flags upFlags, keep bool) error {
@@ -47,12 +37,12 @@ func upDemo(parent context.Context, out, errOut io.Writer, flags upFlags, keep b
 	}
 	ctx, stop := untilStopped(parent, errOut)
 	defer stop()
-	fmt.Fprintln(out, "loading recorded nodes; none of them is a machine of yours")
+	fmt.Fprintln(out, "loading nodes that were recorded, or composed from published samples; none of them is a machine of yours")
 	reports, err := demoReports(ctx, flags.interval)
 	if err != nil {
-		return fmt.Errorf("loading the recorded nodes: %w", err)
+		return fmt.Errorf("loading the nodes of the demo: %w", err)
 	}
-	load := func(st *store.Store) error { return put(ctx, st, reports) }
+	load := func(st *store.Store) error { return putDemo(ctx, st, reports) }
 	s, err := serve(ctx, flags.serveFlags, load, quiet(errOut))
 	if err != nil {
 		return err
@@ -62,7 +52,6 @@ func upDemo(parent context.Context, out, errOut io.Writer, flags upFlags, keep b
 		fmt.Fprintf(out, "  %d. %s\n     %s\n", i+1, l.url, l.text)
 	}
 	fmt.Fprintln(out, "Ctrl-C ends it")
-	reporting := slices.DeleteFunc(slices.Clone(reports), func(r demoReport) bool { return r.SeenAgo > 0 })
 	return s.until(ctx, func(ctx context.Context) {
 		tick := time.NewTicker(flags.interval)
 		defer tick.Stop()
@@ -72,17 +61,21 @@ func upDemo(parent context.Context, out, errOut io.Writer, flags upFlags, keep b
 				return
 			case <-tick.C:
 			}
-			err := put(ctx, s.store, reporting)
-			if err != nil && ctx.Err() == nil {
-				fmt.Fprintf(errOut, "seaworthy: %v\n", err)
+			for _, r := range reports {
+				if r.Silent > 0 {
+					continue
+				}
+				if err := r.put(ctx, s.store, r.now, time.Now()); err != nil && ctx.Err() == nil {
+					fmt.Fprintf(errOut, "seaworthy: %v\n", err)
+				}
 			}
 		}
 	})
 }
 
-// demoReports gathers from the recorded nodes what each of them reports.
+// demoReports gathers what each node of the demo reports.
 func demoReports(ctx context.Context, interval time.Duration) ([]demoReport, error) {
-	nodes, err := demoNodes()
+	nodes, err := demo.Fleet()
 	if err != nil {
 		return nil, err
 	}
@@ -93,28 +86,50 @@ func demoReports(ctx context.Context, interval time.Duration) ([]demoReport, err
 	checks := verify.Checks()
 	var out []demoReport
 	for _, n := range nodes {
-		facts := node.Gather(ctx, n.Tape.Host(), n.Tape.Header.At)
-		profile, _ := verify.Detect(facts, all)
-		out = append(out, demoReport{
-			demoNode: n,
-			sent: wire.Report{
-				Version: wire.Version, Cluster: n.Cluster, Node: n.Name, Interval: interval, Facts: facts,
-				Agent: fmt.Sprintf("demo (%s)", n.Kind),
-			},
-			judged: verify.NewReport(wire.BuildVersion(), checks, facts, profile, n.Tape.Header.At),
-		})
+		report := func(tape *capture.Tape) wire.Report {
+			h := tape.Header
+			return wire.Report{
+				Version: wire.Version, Cluster: n.Cluster, Node: n.Name, Agent: "demo", Interval: interval,
+				Origin: wire.Origin{Kind: string(h.Kind), Note: strings.Join(append([]string{h.Note}, h.Sources...), "\n")},
+				Facts:  node.Gather(ctx, tape.Host(), h.At),
+			}
+		}
+		r := demoReport{Node: n, now: report(n.Tape)}
+		if n.Before != nil {
+			r.before = report(n.Before)
+		}
+		profile, _ := verify.Detect(r.now.Facts, all)
+		r.judged = verify.NewReport(wire.BuildVersion(), checks, r.now.Facts, profile, n.Tape.Header.At)
+		out = append(out, r)
 	}
 	return out, ctx.Err()
 }
 
-// put stores reports as if they came in now or when their nodes were last seen.
-func put(ctx context.Context, st *store.Store, reports []demoReport) error {
+// putDemo stores the reports as if they had come in when their nodes were last
+// seen, and before each what its node was until it changed.
+func putDemo(ctx context.Context, st *store.Store, reports []demoReport) error {
+	now := time.Now()
 	for _, r := range reports {
-		seen := time.Now().Add(-r.SeenAgo)
-		r.sent.At = seen
-		if _, err := st.Put(ctx, r.sent, seen); err != nil {
-			return fmt.Errorf("storing what %s/%s reports: %w", r.Cluster, r.Name, err)
+		if r.Before != nil {
+			if err := r.put(ctx, st, r.before, now.Add(-10*r.Changed)); err != nil {
+				return err
+			}
+			if err := r.put(ctx, st, r.now, now.Add(-r.Changed)); err != nil {
+				return err
+			}
 		}
+		if err := r.put(ctx, st, r.now, now.Add(-r.Silent)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// put stores a report of the node as if it was made and came in at one time.
+func (r demoReport) put(ctx context.Context, st *store.Store, report wire.Report, at time.Time) error {
+	report.At = at.UTC()
+	if _, err := st.Put(ctx, report, at); err != nil {
+		return fmt.Errorf("storing what %s/%s reports: %w", r.Cluster, r.Name, err)
 	}
 	return nil
 }
@@ -122,27 +137,42 @@ func put(ctx context.Context, st *store.Store, reports []demoReport) error {
 // link is an address to open and what is to be seen there.
 type link struct{ url, text string }
 
-// demoLinks are the pages to open, in order: the fleet, the node with most
-// failures, and the one that has been silent for longest.
+// demoLinks are the pages to open, in order: the fleet, the node that changed
+// (else the one with most failures), and the one that has been silent for longest.
 func demoLinks(base string, reports []demoReport) []link {
 	links := []link{{base, "the fleet: how many nodes are sound, and what to do first"}}
-	var worst, silent *demoReport
+	var look, silent *demoReport
 	for i := range reports {
 		r := &reports[i]
-		if r.SeenAgo == 0 && (worst == nil || r.judged.Summary.Fail > worst.judged.Summary.Fail) {
-			worst = r
+		switch {
+		case r.Silent > 0 || look != nil && look.Before != nil:
+		case look == nil, r.Before != nil, r.judged.Summary.Fail > look.judged.Summary.Fail:
+			look = r
 		}
-		if r.SeenAgo > 0 && (silent == nil || r.SeenAgo > silent.SeenAgo) {
+		if r.Silent > 0 && (silent == nil || r.Silent > silent.Silent) {
 			silent = r
 		}
 	}
-	if worst != nil {
-		links = append(links, link{nodeURL(base, worst), fmt.Sprintf("%s, %s: level %d, %s", worst.Name, worst.judged.Profile.Name, worst.judged.Level.Number, plural(worst.judged.Summary.Fail, "check fails", "checks fail"))})
+	if look != nil {
+		text := look.Name + ", " + look.judged.Profile.Name
+		if look.Before != nil {
+			text += ", changed " + inWords(look.Changed) + " ago"
+		}
+		text += fmt.Sprintf(": level %d, %s", look.judged.Level.Number, plural(look.judged.Summary.Fail, "check fails", "checks fail"))
+		links = append(links, link{nodeURL(base, look), text})
 	}
 	if silent != nil {
-		links = append(links, link{nodeURL(base, silent), fmt.Sprintf("%s, which has been silent for %s", silent.Name, silent.SeenAgo)})
+		links = append(links, link{nodeURL(base, silent), silent.Name + ", silent for " + inWords(silent.Silent)})
 	}
 	return links
+}
+
+// inWords is a duration in its largest unit.
+func inWords(d time.Duration) string {
+	if d >= time.Hour {
+		return plural(int(d.Hours()), "hour", "hours")
+	}
+	return plural(int(d.Minutes()), "minute", "minutes")
 }
 
 func nodeURL(base string, r *demoReport) string {

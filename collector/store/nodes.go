@@ -9,12 +9,14 @@ import (
 	"time"
 
 	"github.com/seaworthy/seaworthy/node"
+	"github.com/seaworthy/seaworthy/node/wire"
 )
 
 // Node is what is known of one node beside its facts.
 type Node struct {
 	Cluster   string
 	Name      string
+	Origin    wire.Origin   // of the latest facts, as the agent says
 	Agent     string        // version of the agent, as it says
 	Interval  time.Duration // how often it means to report, as it says
 	FirstSeen time.Time     // by the collector's clock
@@ -52,11 +54,11 @@ type Detail struct {
 // MaxHistory is how many changes of a node are returned; more are kept.
 const MaxHistory = 100
 
-const nodeColumns = `n.cluster, n.name, n.agent, n.interval, n.first_seen, n.last_seen, n.gathered, s.cohort, s.node, n.volatile_digest`
+const nodeColumns = `n.cluster, n.name, n.origin, n.note, n.agent, n.interval, n.first_seen, n.last_seen, n.gathered, s.cohort, s.node, n.volatile_digest`
 
 func scanNode(row interface{ Scan(...any) error }, more ...any) (n Node, err error) {
 	var first, last, gathered int64
-	into := []any{&n.Cluster, &n.Name, &n.Agent, &n.Interval, &first, &last, &gathered, &n.State.Cohort, &n.State.Node, &n.Volatile}
+	into := []any{&n.Cluster, &n.Name, &n.Origin.Kind, &n.Origin.Note, &n.Agent, &n.Interval, &first, &last, &gathered, &n.State.Cohort, &n.State.Node, &n.Volatile}
 	err = row.Scan(append(into, more...)...)
 	n.FirstSeen, n.LastSeen, n.Gathered = fromMillis(first), fromMillis(last), fromMillis(gathered)
 	return n, err

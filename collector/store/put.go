@@ -136,6 +136,10 @@ func (s *Store) writer() {
 	}
 }
 
+// always is the context of the writer: a commit carries the reports of several
+// callers, and none of them may cancel those of the others.
+var always = context.Background()
+
 // commit writes a batch in one transaction and tells each of its fate.
 func (s *Store) commit(batch []*put) {
 	fates := make([]error, len(batch))
@@ -144,15 +148,15 @@ func (s *Store) commit(batch []*put) {
 			if fates[i] = p.ctx.Err(); fates[i] != nil {
 				continue // nobody waits for it, and nothing was promised
 			}
-			if _, err := tx.Exec("SAVEPOINT report"); err != nil {
+			if _, err := tx.ExecContext(always, "SAVEPOINT report"); err != nil {
 				return err
 			}
 			if fates[i] = p.apply(tx); fates[i] != nil {
-				if _, err := tx.Exec("ROLLBACK TO report"); err != nil {
+				if _, err := tx.ExecContext(always, "ROLLBACK TO report"); err != nil {
 					return errors.Join(fates[i], err)
 				}
 			}
-			if _, err := tx.Exec("RELEASE report"); err != nil {
+			if _, err := tx.ExecContext(always, "RELEASE report"); err != nil {
 				return err
 			}
 		}
@@ -164,7 +168,7 @@ func (s *Store) commit(batch []*put) {
 }
 
 func (s *Store) transact(do func(*sql.Tx) error) error {
-	tx, err := s.write.Begin()
+	tx, err := s.write.BeginTx(always, nil)
 	if err != nil {
 		return err
 	}
@@ -180,7 +184,7 @@ func (p *put) apply(tx *sql.Tx) error {
 	var id, lastSeen int64
 	var interval time.Duration
 	var cohort, own string
-	err := tx.QueryRow(`SELECT n.id, n.last_seen, n.interval, s.cohort, s.node FROM nodes n JOIN states s ON s.id = n.state
+	err := tx.QueryRowContext(always, `SELECT n.id, n.last_seen, n.interval, s.cohort, s.node FROM nodes n JOIN states s ON s.id = n.state
 		WHERE n.cluster = ? AND n.name = ?`, r.Cluster, r.Node).Scan(&id, &lastSeen, &interval, &cohort, &own)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
@@ -200,8 +204,8 @@ func (p *put) apply(tx *sql.Tx) error {
 			return err
 		}
 	}
-	_, err = tx.Exec(`UPDATE nodes SET agent = ?, interval = ?, last_seen = ?, gathered = ?, volatile = ?, volatile_digest = ?, evidence = ? WHERE id = ?`,
-		r.Agent, int64(r.Interval), at, r.At.UnixMilli(), p.volatile, p.volatileDigest, p.evidence, id)
+	_, err = tx.ExecContext(always, `UPDATE nodes SET origin = ?, note = ?, agent = ?, interval = ?, last_seen = ?, gathered = ?, volatile = ?, volatile_digest = ?, evidence = ? WHERE id = ?`,
+		r.Origin.Kind, r.Origin.Note, r.Agent, int64(r.Interval), at, r.At.UnixMilli(), p.volatile, p.volatileDigest, p.evidence, id)
 	return err
 }
 
@@ -220,9 +224,9 @@ func (p *put) create(tx *sql.Tx, at int64) error {
 		return err
 	}
 	r := p.report
-	done, err := tx.Exec(`INSERT INTO nodes (cluster, name, agent, interval, first_seen, last_seen, gathered, state, volatile, volatile_digest, evidence)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		r.Cluster, r.Node, r.Agent, int64(r.Interval), at, at, r.At.UnixMilli(), state, p.volatile, p.volatileDigest, p.evidence)
+	done, err := tx.ExecContext(always, `INSERT INTO nodes (cluster, name, origin, note, agent, interval, first_seen, last_seen, gathered, state, volatile, volatile_digest, evidence)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		r.Cluster, r.Node, r.Origin.Kind, r.Origin.Note, r.Agent, int64(r.Interval), at, at, r.At.UnixMilli(), state, p.volatile, p.volatileDigest, p.evidence)
 	if err != nil {
 		return err
 	}
@@ -230,10 +234,10 @@ func (p *put) create(tx *sql.Tx, at int64) error {
 	if err != nil {
 		return err
 	}
-	if _, err := tx.Exec("INSERT INTO spans (node, state, since, evidence) VALUES (?, ?, ?, ?)", id, state, at, p.evidence); err != nil {
+	if _, err := tx.ExecContext(always, "INSERT INTO spans (node, state, since, evidence) VALUES (?, ?, ?, ?)", id, state, at, p.evidence); err != nil {
 		return err
 	}
-	_, err = tx.Exec("INSERT INTO presence (node, since) VALUES (?, ?)", id, at)
+	_, err = tx.ExecContext(always, "INSERT INTO presence (node, since) VALUES (?, ?)", id, at)
 	return err
 }
 
@@ -243,29 +247,29 @@ func (p *put) enter(tx *sql.Tx, id, at int64) error {
 	if err != nil {
 		return err
 	}
-	if _, err := tx.Exec("UPDATE spans SET until = ? WHERE node = ? AND until IS NULL", at, id); err != nil {
+	if _, err := tx.ExecContext(always, "UPDATE spans SET until = ? WHERE node = ? AND until IS NULL", at, id); err != nil {
 		return err
 	}
-	if _, err := tx.Exec("INSERT INTO spans (node, state, since, evidence) VALUES (?, ?, ?, ?)", id, state, at, p.evidence); err != nil {
+	if _, err := tx.ExecContext(always, "INSERT INTO spans (node, state, since, evidence) VALUES (?, ?, ?, ?)", id, state, at, p.evidence); err != nil {
 		return err
 	}
-	_, err = tx.Exec("UPDATE nodes SET state = ? WHERE id = ?", state, id)
+	_, err = tx.ExecContext(always, "UPDATE nodes SET state = ? WHERE id = ?", state, id)
 	return err
 }
 
 // returned ends the presence of a node that was silent and begins a new one.
 func (p *put) returned(tx *sql.Tx, id, lastSeen, at int64) error {
-	if _, err := tx.Exec("UPDATE presence SET until = ? WHERE node = ? AND until IS NULL", lastSeen, id); err != nil {
+	if _, err := tx.ExecContext(always, "UPDATE presence SET until = ? WHERE node = ? AND until IS NULL", lastSeen, id); err != nil {
 		return err
 	}
-	_, err := tx.Exec("INSERT INTO presence (node, since) VALUES (?, ?)", id, at)
+	_, err := tx.ExecContext(always, "INSERT INTO presence (node, since) VALUES (?, ?)", id, at)
 	return err
 }
 
 // state finds the state of the report or makes it, with all that it is made of.
 func (p *put) state(tx *sql.Tx) (id int64, err error) {
 	find := func() error {
-		return tx.QueryRow("SELECT id FROM states WHERE cohort = ? AND node = ?", p.cohort, p.node).Scan(&id)
+		return tx.QueryRowContext(always, "SELECT id FROM states WHERE cohort = ? AND node = ?", p.cohort, p.node).Scan(&id)
 	}
 	if err := find(); !errors.Is(err, sql.ErrNoRows) {
 		return id, err
@@ -275,14 +279,14 @@ func (p *put) state(tx *sql.Tx) (id int64, err error) {
 			return 0, err
 		}
 	}
-	if _, err := tx.Exec("INSERT INTO states (cohort, node) VALUES (?, ?)", p.cohort, p.node); err != nil {
+	if _, err := tx.ExecContext(always, "INSERT INTO states (cohort, node) VALUES (?, ?)", p.cohort, p.node); err != nil {
 		return 0, err
 	}
 	return id, find()
 }
 
 func putMap(tx *sql.Tx, scope node.Scope, digest string, rows []factRow) error {
-	done, err := tx.Exec("INSERT INTO maps (digest, scope) VALUES (?, ?) ON CONFLICT DO NOTHING", digest, string(scope))
+	done, err := tx.ExecContext(always, "INSERT INTO maps (digest, scope) VALUES (?, ?) ON CONFLICT DO NOTHING", digest, string(scope))
 	if err != nil {
 		return err
 	}
@@ -290,10 +294,10 @@ func putMap(tx *sql.Tx, scope node.Scope, digest string, rows []factRow) error {
 		return err // it was there, and so are its facts
 	}
 	for _, f := range rows {
-		if _, err := tx.Exec("INSERT INTO facts (source, digest, bytes) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", f.source, f.digest, f.bytes); err != nil {
+		if _, err := tx.ExecContext(always, "INSERT INTO facts (source, digest, bytes) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", f.source, f.digest, f.bytes); err != nil {
 			return err
 		}
-		if _, err := tx.Exec("INSERT INTO map_facts (map, source, fact) VALUES (?, ?, ?)", digest, f.source, f.digest); err != nil {
+		if _, err := tx.ExecContext(always, "INSERT INTO map_facts (map, source, fact) VALUES (?, ?, ?)", digest, f.source, f.digest); err != nil {
 			return err
 		}
 	}

@@ -74,6 +74,10 @@ CREATE TABLE presence (
 	until INTEGER
 );
 CREATE INDEX presence_by_node ON presence (node, id);
+`, `
+-- Where the facts are from, where that is no live node; empty where it is.
+ALTER TABLE nodes ADD COLUMN origin TEXT NOT NULL DEFAULT '';
+ALTER TABLE nodes ADD COLUMN note TEXT NOT NULL DEFAULT '';
 `}
 
 // migrate brings the file to the newest schema, or refuses it.

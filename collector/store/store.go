@@ -125,7 +125,7 @@ func (s *Store) connect(options string, connections int) (*sql.DB, error) {
 	}
 	db.SetMaxOpenConns(connections)
 	db.SetMaxIdleConns(connections)
-	if err := db.Ping(); err != nil {
+	if err := db.PingContext(context.Background()); err != nil {
 		return nil, errors.Join(s.explain("opening", err), db.Close())
 	}
 	return db, nil

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"os"
@@ -74,6 +75,9 @@ func count(t testing.TB, s *Store, query string) (n int) {
 func TestNodeGivesBackWhatWasPut(t *testing.T) {
 	s := open(t, filepath.Join(t.TempDir(), "x.db"))
 	r := report("node-7", "6.6.95")
+	r.Origin = wire.Origin{Kind: "composed", Note: "first"}
+	mustPut(t, s, r, at(1))
+	r.Origin.Note = "of two samples"
 	mustPut(t, s, r, at(1))
 	d, err := s.Node(t.Context(), "prod", "node-7")
 	if err != nil {
@@ -83,7 +87,7 @@ func TestNodeGivesBackWhatWasPut(t *testing.T) {
 		t.Error(diff)
 	}
 	want := Node{
-		Cluster: "prod", Name: "node-7", Agent: "v0.1.0", Interval: time.Minute, FirstSeen: at(1), LastSeen: at(1), Gathered: epoch,
+		Cluster: "prod", Name: "node-7", Origin: r.Origin, Agent: "v0.1.0", Interval: time.Minute, FirstSeen: at(1), LastSeen: at(1), Gathered: epoch,
 		State: d.State, Volatile: d.Volatile,
 	}
 	if diff := cmp.Diff(want, d.Node); diff != "" {
@@ -382,6 +386,28 @@ func TestOpenAgain(t *testing.T) {
 	}
 }
 
+func TestUpgrade(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.db")
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = db.Exec(schemas[0] + fmt.Sprintf("; PRAGMA application_id = %d; PRAGMA user_version = 1;", applicationID) + `INSERT INTO maps VALUES ('c', 'cohort'), ('n', 'node'); INSERT INTO states VALUES (1, 'c', 'n');
+		INSERT INTO nodes VALUES (1, 'prod', 'node-7', 'v0.1.0', 60000000000, 0, 0, 0, 1, '{}', '', '{}')`)
+	if err := errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, path)
+	nodes, err := s.Nodes(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(nodes) != 1 || nodes[0].Name != "node-7" || nodes[0].Origin != (wire.Origin{}) {
+		t.Errorf("got %+v, want the node of before, without an origin", nodes)
+	}
+	mustPut(t, s, report("node-7", "6.6.95"), at(1))
+}
+
 func TestOpenRefuses(t *testing.T) {
 	for _, test := range []struct {
 		name    string
@@ -407,7 +433,7 @@ func TestOpenRefuses(t *testing.T) {
 			}
 			write(t, path, string(b))
 		}, "damaged"},
-		{"a newer schema", func(t *testing.T, path string) { alter(t, path, "PRAGMA user_version = 99") }, "its schema is version 99, this program knows 1"},
+		{"a newer schema", func(t *testing.T, path string) { alter(t, path, "PRAGMA user_version = 99") }, "its schema is version 99, this program knows 2"},
 		{"another program's database", func(t *testing.T, path string) { alter(t, path, "PRAGMA application_id = 7") }, "belongs to another program"},
 		{"a folder", func(t *testing.T, path string) {
 			if err := os.Mkdir(path, 0o700); err != nil {

@@ -180,6 +180,7 @@ func clusters(sorted []Node) (out []cluster, hidden int) {
 			c.Failing++
 		case open:
 			c.Unknown++
+		case silent: // what it last said counts for nothing
 		}
 		if !n.Silent {
 			c.Reporting++

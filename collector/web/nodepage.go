@@ -24,8 +24,9 @@ type nodePage struct {
 	Topics []topic
 	Aside  []finding // checks that make no sense on this kind of host
 	Facts  []fact
-	Clock  string // what is odd about the node's clock, or ""
-	JSON   string // the address of the report
+	Clock  string   // what is odd about the node's clock, or ""
+	JSON   string   // the address of the report
+	Made   []string // what its facts were made from, where it is composed
 }
 
 // step is one of the five that make the level.
@@ -94,12 +95,19 @@ func (s *Site) Node(w io.Writer, n Node, at time.Time) error {
 		System: s.system(n), Clock: clock(n),
 		JSON: "/v1" + NodePath(n.Cluster, n.Name),
 	}
+	p.Note, p.Made = made(n.Note)
 	p.Steps = levelSteps(n.Report)
 	s.sortFindings(&p)
 	for _, name := range slices.Sorted(maps.Keys(n.Report.Facts)) {
 		p.Facts = append(p.Facts, shownFact(name, n.Report.Facts[name], n.Digests[name]))
 	}
 	return s.draw(w, "node", n.Name, "fleet", at, p)
+}
+
+// made takes a note apart: what it says, and what the node was made from.
+func made(note string) (string, []string) {
+	lines := strings.Split(strings.TrimSpace(note), "\n")
+	return lines[0], lines[1:]
 }
 
 func nodeAnswer(n Node) string {
@@ -203,6 +211,7 @@ func worstFirst(a, b finding) int {
 			return 0
 		case verify.Unknown:
 			return 1
+		case verify.Pass, verify.NotApplicable:
 		}
 		return 2
 	}

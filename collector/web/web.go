@@ -50,6 +50,8 @@ type Site struct {
 type Node struct {
 	Cluster   string
 	Name      string
+	Origin    string // "recorded" or "composed", "" for a live node
+	Note      string // on where its facts are from; further lines are what they were made from
 	Agent     string
 	Interval  time.Duration
 	FirstSeen time.Time

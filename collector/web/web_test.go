@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"html"
 	"io"
@@ -346,8 +347,28 @@ func TestDemoIsOnEveryPage(t *testing.T) {
 	}
 	s.Demo = true
 	for name, page := range pages() {
-		if !strings.Contains(text(page), "DEMO These are recorded nodes, not your own.") {
+		if !strings.Contains(text(page), "DEMO Every node here was recorded, or composed from published samples. None is yours.") {
 			t.Errorf("%s: it does not say DEMO", name)
+		}
+	}
+}
+
+// A node that is not alive says so wherever it stands.
+func TestOrigin(t *testing.T) {
+	s := sampleSite(t)
+	n := sample(s, "prod", "n", func(n *Node) { n.Origin, n.Note = "composed", "The kernel is that of another release.\na/sample.txt" })
+	var fleet, page strings.Builder
+	if err := errors.Join(s.Fleet(&fleet, []Node{n}, "http://c", epoch), s.Node(&page, n, epoch)); err != nil {
+		t.Fatal(err)
+	}
+	for name, got := range map[string]string{"fleet": text(fleet.String()), "node": text(page.String())} {
+		if !strings.Contains(got, "composed") {
+			t.Errorf("%s: it does not say that the node is composed", name)
+		}
+	}
+	for _, want := range []string{"The kernel is that of another release.", "made from 1 source", "a/sample.txt"} {
+		if !strings.Contains(text(page.String()), want) {
+			t.Errorf("node: it does not say %q", want)
 		}
 	}
 }
@@ -357,7 +378,7 @@ func TestHostileNode(t *testing.T) {
 	s := sampleSite(t)
 	evil := `"><script>alert(1)</script><img src=x onerror=alert(1)>`
 	n := sample(s, "prod", "n", func(n *Node) { set(n, "secure-boot", verify.Fail, evil, evil, evil) })
-	n.Agent, n.OS, n.Kernel, n.Report.OS.Version = evil, evil, evil, evil
+	n.Agent, n.OS, n.Kernel, n.Report.OS.Version, n.Origin, n.Note = evil, evil, evil, evil, evil, evil
 	n.Report.Level.Name, n.Report.Level.Reasons, n.Report.Level.Unprotected = evil, []string{evil}, []string{evil}
 	n.Report.Facts["mounts"] = node.Fact{Value: []node.Mount{{Path: evil}}, Gaps: []node.Gap{{What: evil, Reason: evil}}, Evidence: []node.Evidence{{What: evil, SHA256: evil}}}
 	n.Report.Facts["os"] = node.Fact{Missing: &node.Missing{Code: node.Code(evil), Reason: evil}}

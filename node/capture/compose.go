@@ -11,11 +11,16 @@ import (
 // composed captures. A later answer to the same question takes the place of an
 // earlier one. Names are relative to the root, as in [node.FS].
 
-// File puts a regular file of root's, mode 0644.
-func (t *Tape) File(name, content string) {
+// Content puts what a regular file holds, and nothing of its owner and mode.
+func (t *Tape) Content(name, content string) {
 	r := newRecord(key{op: opRead, name: name})
 	r.Text = (*text)(&content)
 	t.put(r)
+}
+
+// File puts a regular file of root's, mode 0644.
+func (t *Tape) File(name, content string) {
+	t.Content(name, content)
 	t.Info(name, node.FileInfo{Type: node.Regular, Mode: 0o644, Size: int64(len(content)), Dev: "0:1"})
 }
 

@@ -6,7 +6,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"slices"
 
@@ -89,7 +91,7 @@ func Read(r io.Reader) (*Tape, error) {
 
 func read(in *lines) (*Tape, error) {
 	b, err := in.next()
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("the file is empty")
 	}
 	if err != nil {
@@ -124,7 +126,7 @@ func read(in *lines) (*Tape, error) {
 	var before key
 	for {
 		b, err := in.next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			in.n++
 			return nil, fmt.Errorf("the capture is cut: its last line is missing")
 		}
@@ -153,7 +155,7 @@ func read(in *lines) (*Tape, error) {
 	}
 }
 
-func seal(sum io.Writer, line []byte) {
+func seal(sum hash.Hash, line []byte) {
 	sum.Write(line)
 	sum.Write([]byte{'\n'})
 }
@@ -169,7 +171,7 @@ func last(in *lines, b []byte, records int, sum string) error {
 	if l.SHA256 != sum {
 		return fmt.Errorf("the lines before this one were changed: their SHA-256 is %s, and this line says %q", sum, l.SHA256)
 	}
-	if _, err := in.next(); err != io.EOF {
+	if _, err := in.next(); !errors.Is(err, io.EOF) {
 		if err != nil {
 			return err
 		}
@@ -255,9 +257,9 @@ func (l *lines) next() ([]byte, error) {
 			return nil, fmt.Errorf("longer than %d bytes", maxLine)
 		case l.total > maxTotal:
 			return nil, fmt.Errorf("the capture is larger than %d bytes", maxTotal)
-		case err == bufio.ErrBufferFull:
+		case errors.Is(err, bufio.ErrBufferFull):
 			continue
-		case err == io.EOF && len(line) > 0:
+		case errors.Is(err, io.EOF) && len(line) > 0:
 			return nil, fmt.Errorf("the capture is cut within this line")
 		case err != nil:
 			return nil, err
@@ -307,7 +309,7 @@ func strictJSON(b []byte, into any) error {
 	if err := d.Decode(into); err != nil {
 		return err
 	}
-	if _, err := d.Token(); err != io.EOF {
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return fmt.Errorf("something follows the value at byte %d", d.InputOffset())
 	}
 	return nil

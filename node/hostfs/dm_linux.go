@@ -46,7 +46,7 @@ func (k *kernel) dmTables() ([]node.DMTable, error) {
 	out := []node.DMTable{}
 	for _, name := range names {
 		t, err := askDMTable(control, name)
-		if err == unix.ENXIO { // it went away since it was listed
+		if errors.Is(err, unix.ENXIO) { // it went away since it was listed
 			continue
 		}
 		if err != nil {

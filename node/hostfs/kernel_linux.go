@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -30,6 +31,8 @@ func (k *kernel) Ask(q node.Question) (json.RawMessage, error) {
 		v, err = k.subvolume(q.Of)
 	case node.AskVerity:
 		v, err = k.fileVerity(q.Of)
+	case node.AskExe:
+		v, err = k.executable(q.Of)
 	default:
 		err = unix.ENOSYS
 	}
@@ -103,7 +106,7 @@ func (k *kernel) subvolume(of string) (node.Subvolume, error) {
 	}
 	var flags uint64
 	err = ioctl(fd, btrfsSubvolGetFlags, unsafe.Pointer(&flags))
-	if err == unix.EINVAL {
+	if errors.Is(err, unix.EINVAL) {
 		return node.Subvolume{}, unsupported("not the root of a subvolume")
 	}
 	return node.Subvolume{ReadOnly: flags&btrfsSubvolReadOnly != 0}, err
@@ -137,4 +140,40 @@ func ioctl(fd int, request uint, arg unsafe.Pointer) error {
 			return errno
 		}
 	}
+}
+
+// executable follows the link exe of a process's folder, which opens nothing:
+// the kernel looks at the file that it has open. AT_STATX_DONT_SYNC keeps it from
+// asking a server or a FUSE daemon. Source: statx(2).
+func (k *kernel) executable(of string) (node.Executable, error) {
+	fd, err := k.tree.open(of, true, unix.O_PATH|unix.O_DIRECTORY)
+	if err != nil {
+		return node.Executable{}, err
+	}
+	defer unix.Close(fd)
+	if !isOf(fd, []int64{unix.PROC_SUPER_MAGIC}) {
+		return node.Executable{}, unsupported("not the folder of a process")
+	}
+	var st unix.Statx_t
+	if err := unix.Statx(fd, "exe", unix.AT_STATX_DONT_SYNC|unix.AT_NO_AUTOMOUNT, unix.STATX_MNT_ID, &st); err != nil {
+		return node.Executable{}, err
+	}
+	e := node.Executable{Dev: fmt.Sprintf("%d:%d", st.Dev_major, st.Dev_minor)}
+	if st.Mask&unix.STATX_MNT_ID != 0 { // since Linux 5.8
+		e.Mount = st.Mnt_id
+	}
+	return e, nil
+}
+
+// mountID is the number of the mount that a descriptor is on, as in
+// proc_pid_mountinfo(5). Source: statx(2), STATX_MNT_ID, since Linux 5.8.
+func mountID(fd int) (string, error) {
+	var st unix.Statx_t
+	if err := unix.Statx(fd, "", unix.AT_EMPTY_PATH|unix.AT_STATX_DONT_SYNC, unix.STATX_MNT_ID, &st); err != nil {
+		return "", err
+	}
+	if st.Mask&unix.STATX_MNT_ID == 0 {
+		return "", unsupported("this kernel does not tell on which mount a file is")
+	}
+	return strconv.FormatUint(st.Mnt_id, 10), nil
 }

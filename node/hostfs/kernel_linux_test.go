@@ -3,7 +3,9 @@ package hostfs
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
 
@@ -104,4 +106,47 @@ func TestDMThatIsNotLoaded(t *testing.T) {
 			t.Errorf("%s: got %v, want %s", kind, err, want)
 		}
 	}
+}
+
+// An executable on a mount that was taken away keeps its name and loses its mount.
+func TestExecutableOfADetachedMount(t *testing.T) {
+	dir := t.TempDir()
+	t.Run("in a thread of its own", func(t *testing.T) {
+		ownMounts(t)
+		if err := unix.Mount("x", dir, "tmpfs", 0, ""); err != nil {
+			t.Fatal(err)
+		}
+		b, err := os.ReadFile("/bin/sleep")
+		if err != nil {
+			t.Skipf("SKIPPED: %v", err)
+		}
+		mkdir(t, dir+"/usr/bin")
+		if err := os.WriteFile(dir+"/usr/bin/evil", b, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		evil := exec.Command(dir+"/usr/bin/evil", "60")
+		if err := evil.Start(); err != nil {
+			t.Skipf("SKIPPED: %v", err)
+		}
+		defer func() { _ = evil.Process.Kill(); _ = evil.Wait() }()
+		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
+			t.Fatal(err)
+		}
+		h, err := Machine("/")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if link, err := h.ReadLink(fmt.Sprintf("proc/%d/exe", evil.Process.Pid)); err != nil || link != "/usr/bin/evil" {
+			t.Errorf("got %q, %v, want the name that it has without its mount", link, err)
+		}
+		answer, err := h.Kernel.Ask(node.Question{Kind: node.AskExe, Of: fmt.Sprintf("proc/%d", evil.Process.Pid)})
+		var got node.Executable
+		if err != nil || json.Unmarshal(answer, &got) != nil {
+			t.Fatalf("got %s, %v", answer, err)
+		}
+		table, err := h.ReadFile(fmt.Sprintf("proc/%d/mountinfo", evil.Process.Pid), 1<<20)
+		if err != nil || got.Mount == 0 || strings.Contains("\n"+string(table), fmt.Sprintf("\n%d ", got.Mount)) {
+			t.Errorf("got mount %d, which stands in the mount table, %v", got.Mount, err)
+		}
+	})
 }

@@ -23,6 +23,8 @@ type tree struct {
 	// they are something else. They hold no device, FIFO or socket, so that files
 	// in them are opened at once and without leaving the file system.
 	proc, sys int
+	// falseSys marks a machine whose /sys is something else than sysfs.
+	falseSys bool
 }
 
 func fileTree(dir string) (*node.Host, error) {
@@ -41,6 +43,12 @@ func machine(root string) (*node.Host, error) {
 	if t.proc < 0 {
 		return nil, fmt.Errorf("opening the machine at %q: its /proc is not procfs; for a file tree without a kernel use --root", root)
 	}
+	if t.sys < 0 {
+		fd, err := t.openPath("sys", unix.O_PATH)
+		if t.falseSys = err == nil; t.falseSys {
+			unix.Close(fd)
+		}
+	}
 	return &node.Host{FS: t, Kernel: &kernel{t}}, nil
 }
 
@@ -53,11 +61,9 @@ func newTree(dir string) (*tree, error) {
 	if fd, err := openWithin(root, ".", unix.O_PATH, 0); err == nil {
 		unix.Close(fd)
 		t.openat2 = true
-		t.proc = t.mounted("proc", unix.PROC_SUPER_MAGIC)
-		t.sys = t.mounted("sys", unix.SYSFS_MAGIC)
-	} else if fd := t.mounted("proc", unix.PROC_SUPER_MAGIC); fd >= 0 {
-		t.proc = fd
 	}
+	t.proc = t.mounted("proc", unix.PROC_SUPER_MAGIC)
+	t.sys = t.mounted("sys", unix.SYSFS_MAGIC)
 	return t, nil
 }
 
@@ -92,9 +98,20 @@ func openWithin(dir int, p string, flags int, resolve uint64) (int, error) {
 // openPath opens a path that holds no link, but for a last one with
 // O_PATH|O_NOFOLLOW, which then is what is opened.
 func (t *tree) openPath(p string, flags int) (int, error) {
+	if t.falseSys && strings.HasPrefix(p, "sys/") {
+		return -1, errMountedOver
+	}
+	if dir, rest := t.kernelDir(p); dir >= 0 {
+		return t.openKernel(dir, rest, p, flags)
+	}
 	if t.openat2 {
 		return openWithin(t.root, p, flags, 0)
 	}
+	return t.walk(p, flags)
+}
+
+// walk opens a path part by part.
+func (t *tree) walk(p string, flags int) (int, error) {
 	at := t.root
 	for {
 		part, rest, more := strings.Cut(p, "/")
@@ -145,7 +162,7 @@ func (t *tree) open(name string, follow bool, flags int) (int, error) {
 			return -1, errUntouched
 		}
 		fd, err := t.openPath(name, flags)
-		if err != unix.ELOOP {
+		if !errors.Is(err, unix.ELOOP) {
 			return fd, err
 		}
 	}
@@ -219,18 +236,12 @@ func readLink(dir int, p string) (string, error) {
 // openKernelFile opens what stands in procfs or sysfs itself; ok is false where
 // name does not.
 func (t *tree) openKernelFile(name string, flags int) (fd int, ok bool, err error) {
-	dir := -1
-	p, found := strings.CutPrefix(name, "proc/")
-	if found {
-		dir = t.proc
-	} else if p, found = strings.CutPrefix(name, "sys/"); found {
-		dir = t.sys
-	}
+	dir, p := t.kernelDir(name)
 	if dir < 0 || !t.openat2 || !plain(p) || t.has(name) {
 		return -1, false, nil
 	}
 	fd, err = openWithin(dir, p, flags, unix.RESOLVE_NO_XDEV)
-	if err == unix.ELOOP || err == unix.EXDEV {
+	if errors.Is(err, unix.ELOOP) || errors.Is(err, unix.EXDEV) {
 		return -1, false, nil
 	}
 	return fd, true, err
@@ -298,26 +309,31 @@ func reopen(fd, flags int) (int, error) {
 
 // scratch lets files of unknown size, which those of procfs are, be read in one
 // go and copied to their size.
-var scratch = sync.Pool{New: func() any { return new([32 << 10]byte) }}
+var scratch = sync.Pool{New: func() any { return &buffer{make([]byte, 32<<10)} }}
+
+type buffer struct{ b []byte }
 
 // readAll reads at most one byte more than max.
 func readAll(fd int, max int64) ([]byte, error) {
-	buf := scratch.Get().(*[32 << 10]byte)
+	buf := scratch.Get().(*buffer)
 	defer scratch.Put(buf)
-	all := []byte{}
-	for int64(len(all)) <= max {
-		n, err := unix.Read(fd, buf[:min(int64(len(buf)), max+1-int64(len(all)))])
+	size := 0
+	for int64(size) <= max {
+		if size == len(buf.b) {
+			buf.b = append(buf.b, make([]byte, size)...) // kept for the next large file
+		}
+		n, err := unix.Read(fd, buf.b[size:min(int64(len(buf.b)), max+1)])
 		switch {
 		case err == unix.EINTR:
 		case err != nil:
 			return nil, err
 		case n == 0:
-			return all, nil
+			return append([]byte{}, buf.b[:size]...), nil
 		default:
-			all = append(all, buf[:n]...)
+			size += n
 		}
 	}
-	return all, nil
+	return append([]byte{}, buf.b[:size]...), nil
 }
 
 func (t *tree) ReadDir(name string, max int) ([]node.DirEntry, error) {
@@ -336,18 +352,18 @@ func (t *tree) ReadDir(name string, max int) ([]node.DirEntry, error) {
 		return nil, refusal(op, name, err)
 	}
 	defer unix.Close(fd)
-	buf := scratch.Get().(*[32 << 10]byte)
+	buf := scratch.Get().(*buffer)
 	defer scratch.Put(buf)
 	out := []node.DirEntry{}
 	for {
-		n, err := unix.Getdents(fd, buf[:])
+		n, err := unix.Getdents(fd, buf.b)
 		if err != nil {
 			return nil, refusal(op, name, err)
 		}
 		if n == 0 {
 			break
 		}
-		if out, err = appendEntries(out, buf[:n]); err != nil {
+		if out, err = appendEntries(out, buf.b[:n]); err != nil {
 			return nil, refusal(op, name, err)
 		}
 		if len(out) > max {
@@ -421,7 +437,8 @@ func (t *tree) info(name string, follow bool) (node.FileInfo, error) {
 
 func (t *tree) ReadLink(name string) (string, error) {
 	const op = "reading link"
-	// Links of processes are many. Their folders hold no other links.
+	// Links of processes are many. Their folders hold no other links. A mount over
+	// the folder of a process or of its descriptors is seen when that is listed.
 	if p, ok := strings.CutPrefix(name, "proc/"); ok && t.proc >= 0 && processLink(p) && !t.has(name) {
 		text, err := readLink(t.proc, p)
 		if err != nil {
@@ -454,7 +471,7 @@ func processLink(p string) bool {
 	if !below {
 		return dir == "exe" || dir == "cwd" || dir == "root"
 	}
-	return (dir == "fd" || dir == "ns") && last != "" && last[0] != '.' && !strings.Contains(last, "/")
+	return dir == "fd" && last != "" && last[0] != '.' && !strings.Contains(last, "/")
 }
 
 // maxXattr is the largest value of an attribute: XATTR_SIZE_MAX.

@@ -28,7 +28,7 @@ func trees(t testing.TB, dir string) map[string]*tree {
 	if !with.openat2 {
 		t.Log("SKIPPED in part: this kernel has no openat2")
 	}
-	without := &tree{root: with.root, proc: -1, sys: -1}
+	without := &tree{root: with.root, proc: with.proc, sys: with.sys}
 	t.Cleanup(func() { unix.Close(with.root) })
 	return map[string]*tree{"openat2": with, "openat": without}
 }

@@ -41,8 +41,19 @@ type Report struct {
 	Agent    string        `json:"agent"`    // version of the agent
 	Interval time.Duration `json:"interval"` // how often it means to report, in nanoseconds; 0 stands for [DefaultInterval]
 	At       time.Time     `json:"at"`       // when the facts were gathered, by the node's clock, UTC
+	Origin   Origin        `json:"origin,omitzero"`
 	Facts    node.Facts    `json:"facts"`
 }
+
+// Origin says where facts are from that were not read off a live node. Its zero
+// value stands for a live node.
+type Origin struct {
+	Kind string `json:"kind"` // "recorded" off one host, "composed" from samples: as a capture says
+	Note string `json:"note"` // for people: what it is, and on further lines what it was made from
+}
+
+// maxNote bounds the note of an origin.
+const maxNote = 2048
 
 // Ack is the collector's answer once the report is durable.
 type Ack struct {
@@ -96,6 +107,10 @@ func (r Report) check() error {
 		return bad("agent", "the version has %d bytes, at most %d are allowed", len(r.Agent), maxAgent)
 	case r.Interval < 0 || r.Interval > MaxInterval:
 		return bad("interval", "%s is not between 0 and %s", r.Interval, MaxInterval)
+	case r.Origin != Origin{} && r.Origin.Kind != "recorded" && r.Origin.Kind != "composed":
+		return bad("origin.kind", "%.40q is neither recorded nor composed", r.Origin.Kind)
+	case len(r.Origin.Note) > maxNote:
+		return bad("origin.note", "it has %d bytes, at most %d are allowed", len(r.Origin.Note), maxNote)
 	case r.At.IsZero():
 		return bad("at", "the time of gathering is missing")
 	case r.At.UTC().Year() < 0 || r.At.UTC().Year() > 9999: // the zone can carry it out of what JSON can say

@@ -39,6 +39,7 @@ func body(t testing.TB, r Report) string {
 
 func TestDecodeGivesBackWhatWasSent(t *testing.T) {
 	want := report()
+	want.Origin = Origin{"composed", "of two samples"}
 	got, err := Decode([]byte(body(t, want)))
 	if err != nil {
 		t.Fatal(err)
@@ -74,6 +75,9 @@ func TestDecodeRefusesWithThePlace(t *testing.T) {
 		{"null", "null", BodyError{"", 0, "not a JSON object"}},
 		{"cut in the middle of a fact", good[:strings.Index(good, "flatcar")+3], BodyError{"facts.os.value.release.ID", int64(strings.Index(good, "flatcar") + 3), "ends in the middle"}},
 		{"cut before the last brace", good[:len(good)-1], BodyError{"", int64(len(good) - 1), "ends in the middle"}},
+		{"an origin nobody knows", with(func(r *Report) { r.Origin.Kind = "guessed" }), BodyError{"origin.kind", 0, "neither recorded nor composed"}},
+		{"a note without an origin", with(func(r *Report) { r.Origin.Note = "x" }), BodyError{"origin.kind", 0, "neither recorded nor composed"}},
+		{"a note that is too long", with(func(r *Report) { r.Origin = Origin{"recorded", strings.Repeat("x", 2049)} }), BodyError{"origin.note", 0, "2049 bytes"}},
 		{"a second report behind the first", good + good, BodyError{"", int64(len(good)), "something follows"}},
 		{"a byte that is not UTF-8", strings.Replace(good, "node-7", "node-\xff", 1), BodyError{"", int64(strings.Index(good, "node-7") + 5), "not UTF-8"}},
 		{"a field nobody knows", strings.Replace(good, `"agent"`, `"root":true,"agent"`, 1), BodyError{"root", 0, "no such field"}},
