@@ -383,6 +383,17 @@ var captureEdits = []captureEdit{{
 	},
 	level: 3, claimed: 3,
 }, {
+	name: "process 1 runs from a mount that was taken away, under a name of the image",
+	node: "recorded-lab-cos",
+	edit: func(_ *testing.T, tape *capture.Tape) {
+		tape.Answer(node.Question{Kind: node.AskExe, Of: "proc/1"}, node.Executable{Mount: 99, Dev: "0:77"})
+	},
+	change: map[string]string{
+		"no-deleted-executables": "fail deleted",
+		"processes-from-image":   "fail outside-image",
+	},
+	level: 3, claimed: 3,
+}, {
 	name: "an unsigned module was loaded on a recorded guest",
 	node: "recorded-lab-cos",
 	edit: replace("proc/sys/kernel/tainted", "0", "8192"),
