@@ -2,6 +2,7 @@ package node
 
 import (
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -12,7 +13,19 @@ const redacted = "<redacted>"
 // kubeletPrograms are the programs that are or embed a kubelet.
 var kubeletPrograms = []string{"kubelet", "hyperkube", "k3s", "k3s-server", "k3s-agent", "k3s-init", "rke2", "kubelite", "kubenswrapper", "k0s"}
 
-func isKubelet(exe string) bool { return slices.Contains(kubeletPrograms, path.Base(exe)) }
+func isKubelet(exe string) bool { return slices.Contains(kubeletPrograms, kubeletName(exe)) }
+
+var versionedKubelet = regexp.MustCompile(`^kubelet[-_.]v?[0-9][0-9A-Za-z.+_-]*$`)
+
+// kubeletName is the name of an executable, that of a kubelet without the version
+// which some put into it: /opt/bin/kubelet-v1.33.4.
+func kubeletName(exe string) string {
+	name := path.Base(exe)
+	if versionedKubelet.MatchString(name) {
+		return "kubelet"
+	}
+	return name
+}
 
 // argsRedactor is what may be kept of the arguments of the executable exe, in
 // the form of proc_pid_cmdline(5); nil for an executable whose arguments are

@@ -84,6 +84,7 @@ func TestKubeletArgs(t *testing.T) {
 			[]string{"/usr/local/bin/kubelet", "--bootstrap-kubeconfig=/etc/kubernetes/bootstrap-kubeconfig", "--cert-dir=/var/lib/kubelet/pki", "--config=/etc/kubernetes/kubelet.yaml", "--rotate-server-certificates=true"},
 			[]string{"/usr/local/bin/kubelet", "--bootstrap-kubeconfig=/etc/kubernetes/bootstrap-kubeconfig", "--cert-dir=/var/lib/kubelet/pki", "--config=/etc/kubernetes/kubelet.yaml", "--rotate-server-certificates=true"},
 		},
+		{"a version in its name", "/opt/bin/kubelet-v1.33.4", []string{"kubelet", "--v=2"}, []string{"kubelet", "--v=2"}},
 		{ // after corpus/bottlerocket/kubelet-args of 1.0.1
 			"values in words of their own, one of them empty", "/usr/bin/kubelet",
 			[]string{"/usr/bin/kubelet", "--cloud-provider", "aws", "--node-labels", "a=b", "--register-with-taints", "", "--config", "/etc/kubernetes/kubelet/config"},

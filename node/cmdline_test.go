@@ -111,6 +111,7 @@ func TestStableValue(t *testing.T) {
 		{"root", "PARTUUID=6443a6ae-01", "PARTUUID=<uuid>"},
 		{"root", "LABEL=ROOT", "LABEL=ROOT"},
 		{"dm-mod.create", "root,,,ro,0 8 verity 1 PARTUUID=cfd4dcbd-27df-416e-b3af-38c3036990d4/PARTNROFF=1 sha256", "root,,,ro,0 8 verity 1 PARTUUID=<uuid>/PARTNROFF=1 sha256"},
+		{"ostree", "/ostree/boot.1/fedora-coreos/9f2c0d1fbd1c51b3e4b0a7c3a9d0d40b3a8a1f1f7f3b7e8cbe2d1ffa5b1f4d3a/0", "/ostree/boot.N/fedora-coreos/9f2c0d1fbd1c51b3e4b0a7c3a9d0d40b3a8a1f1f7f3b7e8cbe2d1ffa5b1f4d3a/N"},
 		{"rd.luks.uuid", "luks-da43332a-c607-45a9-808e-1eaa0ec68ba5", "<uuid>"},
 		{"rd.md.uuid", "aaaaaaaa:bbbbbbbb:cccccccc:dddddddd", "<uuid>"},
 		{"rd.luks.name", "da43332a-c607-45a9-808e-1eaa0ec68ba5=root", "<uuid>=root"},

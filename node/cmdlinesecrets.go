@@ -202,6 +202,7 @@ var (
 	deviceByID   = regexp.MustCompile(`/dev/disk/by-id/[^\s,;:]+`)
 	idAssignment = regexp.MustCompile(`(UUID=)[^\s,;:/"]+`)
 	anAddress    = regexp.MustCompile(`[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+|\[[0-9a-fA-F:]*:[0-9a-fA-F:.]*\]`)
+	ostreeSlot   = regexp.MustCompile(`^/ostree/boot\.[01](?:\.[01])?/(.*)/[0-9]+$`) // of two, which updates change
 	cloudSeed    = regexp.MustCompile(`(^|;)(h|i|local-hostname|instance-id)=[^;]*`)
 )
 
@@ -218,6 +219,8 @@ func stableValue(key, value string) string {
 		}
 	case "hostname", "systemd.hostname", "talos.hostname":
 		return "<hostname>"
+	case "ostree":
+		return ostreeSlot.ReplaceAllString(value, "/ostree/boot.N/${1}/N")
 	case "ip":
 		// A static address carries the node's name too; "dhcp" and the like stay.
 		if anAddress.MatchString(value) {

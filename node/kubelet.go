@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"path"
 	"slices"
@@ -105,6 +106,8 @@ const unreadExecutables = "executables of host processes"
 const (
 	maxKubeletConfig  = 1 << 20 // etcd would not take more in a ConfigMap
 	maxKubeletDropIns = 200
+
+	kubeletPort = 10250 // pkg/cluster/ports
 )
 
 // readKubelet finds the kubelet among the processes and reads what its arguments
@@ -125,6 +128,9 @@ func readKubelet(h *Host) (*kubeletReading, error) {
 			if g.What != unreadExecutables {
 				r.gaps = append(r.gaps, g)
 			}
+		}
+		if all, _, err := readListening(h); err == nil && slices.ContainsFunc(all, func(l listening) bool { return l.port == kubeletPort }) {
+			r.gaps = append(r.gaps, GapOf("the kubelet", &Error{"looking for", "the kubelet", Failed, fmt.Sprintf("something listens on its port, %d, and no process that goes by its name was found", kubeletPort)}))
 		}
 		return r.finish(), nil
 	case "embedded":

@@ -60,6 +60,10 @@ func TestKubeletFound(t *testing.T) {
 		{"a kubelet by its executable", []process{kubeletProcess()}, nil, "process /usr/bin/kubelet ", nil},
 		{"no kubelet", []process{{pid: 1, comm: "systemd", exe: "/usr/lib/systemd/systemd"}}, nil, "absent  ", nil},
 		{"an executable that may not be seen", []process{{pid: 9, comm: "kubelet", args: []string{"kubelet"}}}, nil, "process kubelet ", nil},
+		{"a version in its name", []process{{pid: 9, comm: "kubelet", exe: "/opt/bin/kubelet-v1.33.4", args: []string{"kubelet"}}}, nil, "process /opt/bin/kubelet-v1.33.4 ", nil},
+		{"a controller whose name begins alike", []process{{pid: 9, comm: "kubelet-csr-app", exe: "/kubelet-csr-approver", args: []string{"x"}}}, nil, "absent  ", nil},
+		{"a kubelet by another name", []process{{pid: 9, comm: "node-agent", exe: "/opt/node-agent"}},
+			map[string]string{"proc/1/net/tcp": "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n   0: 00000000:280A 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 7 1\n"}, "absent  ", []string{"the kubelet"}},
 		{"GKE's health monitor is bash and no kubelet", []process{
 			{pid: 982, comm: "bash", exe: "/usr/bin/bash", args: []string{"bash", "/home/kubernetes/bin/health-monitor.sh", "kubelet"}},
 		}, nil, "absent  ", nil},
@@ -118,7 +122,7 @@ func TestKubeletFound(t *testing.T) {
 			if d := cmp.Diff(tt.gaps, whats); d != "" {
 				t.Errorf("gaps (-want +got):\n%s", d)
 			}
-			if len(gaps) != len(v.Unread) {
+			if v.Found != "absent" && len(gaps) != len(v.Unread) {
 				t.Errorf("unread %q, gaps %v", v.Unread, gaps)
 			}
 		})

@@ -70,7 +70,7 @@ func sharesHostNetwork(h *Host, p process) bool {
 // of many names that was asked for it, or OpenShift's wrapper before it turns
 // into the kubelet.
 func isKubeletExe(p process) bool {
-	switch path.Base(p.exe) {
+	switch kubeletName(p.exe) {
 	case "kubelet":
 		return true
 	case "hyperkube", "kubenswrapper":

@@ -240,7 +240,7 @@ func (t *mountTable) findPassing() []bool {
 	staying := map[what][]int{}
 	for i := range t.mounts {
 		m := &t.mounts[i]
-		if out[i] = m.passing(); !out[i] {
+		if out[i] = m.passing(); !out[i] && !onImagePath(m.path) {
 			staying[what{m.dev, m.root}] = append(staying[what{m.dev, m.root}], i)
 		}
 	}
@@ -281,15 +281,26 @@ func (t *mountTable) anonymous(passing []bool) map[string]string {
 	return names
 }
 
-var snapshotNumber = regexp.MustCompile(`/\.snapshots/[0-9]+/`)
+var updateCounts = []struct {
+	hint    string
+	pattern *regexp.Regexp
+	to      string
+}{
+	{"/.snapshots/", regexp.MustCompile(`/\.snapshots/[0-9]+/`), "/.snapshots/N/"},               // snapper
+	{"/var/lib/overlay/", regexp.MustCompile(`/var/lib/overlay/[0-9]+/`), "/var/lib/overlay/N/"}, // transactional-update before 5
+	{"/deploy/", regexp.MustCompile(`(/deploy/[0-9a-f]{64})\.[0-9]+`), "${1}.N"},                 // ostree: one more for each change of the kernel's arguments
+}
 
-// stableRoot leaves out the number of a snapper snapshot: it counts the updates
-// that a node has had, and equal nodes had unequal many.
-func stableRoot(root string) string {
-	if !strings.Contains(root, "/.snapshots/") {
-		return root
+// stableRoot leaves out of a path numbers that count the updates that a node has
+// had: equal nodes had unequal many.
+func stableRoot(p string) string {
+	for _, c := range updateCounts {
+		if !strings.Contains(p, c.hint) {
+			continue
+		}
+		p = c.pattern.ReplaceAllString(p, c.to)
 	}
-	return snapshotNumber.ReplaceAllString(root, "/.snapshots/N/")
+	return p
 }
 
 // stableOptions leaves out what differs between equal nodes: descriptors, process

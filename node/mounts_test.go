@@ -136,8 +136,12 @@ func TestMounts(t *testing.T) {
 func TestMountsOfEqualNodes(t *testing.T) {
 	one := "1 0 0:29 /@/.snapshots/3/snapshot / ro - btrfs /dev/sda2 rw,subvolid=267,subvol=/@/.snapshots/3/snapshot\n" +
 		"2 1 0:30 / /tmp rw - tmpfs tmpfs rw,size=8000k,nr_inodes=5\n3 1 0:31 / /run rw - tmpfs tmpfs rw\n" +
-		"4 1 0:40 / /proc/sys/fs/binfmt_misc rw - autofs systemd-1 rw,fd=31,pgrp=1,pipe_ino=2,direct\n"
+		"4 1 0:40 / /proc/sys/fs/binfmt_misc rw - autofs systemd-1 rw,fd=31,pgrp=1,pipe_ino=2,direct\n" +
+		"5 1 0:50 / /etc rw - overlay overlay rw,lowerdir=/sysroot/etc,upperdir=/sysroot/var/lib/overlay/3/etc,workdir=/sysroot/var/lib/overlay/work-etc\n" +
+		"6 1 252:4 /ostree/deploy/fedora-coreos/deploy/9f2c0d1fbd1c51b3e4b0a7c3a9d0d40b3a8a1f1f7f3b7e8cbe2d1ffa5b1f4d3a.0/usr /usr ro - xfs /dev/vda4 rw\n"
 	two := "2 9 0:41 / /run rw shared:4 - tmpfs tmpfs rw\n4 9 0:20 / /proc/sys/fs/binfmt_misc rw - autofs systemd-1 rw,fd=29,pgrp=1,pipe_ino=77,direct\n" +
+		"6 9 252:4 /ostree/deploy/fedora-coreos/deploy/9f2c0d1fbd1c51b3e4b0a7c3a9d0d40b3a8a1f1f7f3b7e8cbe2d1ffa5b1f4d3a.1/usr /usr ro - xfs /dev/vda4 rw\n" +
+		"5 9 0:44 / /etc rw - overlay overlay rw,lowerdir=/sysroot/etc,upperdir=/sysroot/var/lib/overlay/8/etc,workdir=/sysroot/var/lib/overlay/work-etc\n" +
 		"3 9 0:42 / /tmp rw - tmpfs tmpfs rw,size=9000k,nr_inodes=6\n9 0 0:31 /@/.snapshots/8/snapshot / ro - btrfs /dev/sda2 rw,subvolid=301,subvol=/@/.snapshots/8/snapshot\n"
 	var got [2][]Mount
 	for i, table := range []string{one, two} {

@@ -182,7 +182,7 @@ func namedDevice(h *Host, dir, kernelName string) Device {
 		return Device{"dm", withoutUUID(name)}
 	}
 	if file, err := readLine(h, dir+"loop/backing_file"); err == nil {
-		return Device{"loop", withoutUUID(file)}
+		return Device{"loop", withoutUUID(stableRoot(file))}
 	}
 	if b, err := h.ReadFile(dir+"uevent", 1<<16); err == nil {
 		for line := range strings.Lines(string(b)) {

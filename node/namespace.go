@@ -2,6 +2,7 @@ package node
 
 import (
 	"bytes"
+	"fmt"
 	"path"
 	"regexp"
 	"strings"
@@ -73,12 +74,23 @@ func (n *mountNamespaces) of(p *process) *mountNamespace { return n.byName[p.key
 
 // load reads the mount table of every namespace but process 1's.
 func (n *mountNamespaces) load(h *Host) {
+	left := maxNamespaces
 	for _, ns := range n.order {
-		if !ns.host {
-			ns.bytes, ns.err = ns.load(h)
+		if ns.host {
+			continue
 		}
+		if left < 0 {
+			ns.err = &Error{"reading", "/" + ns.dirs[0] + "/mountinfo", TooLarge, fmt.Sprintf("the mount tables of all namespaces are more than %d bytes", maxNamespaces)}
+			continue
+		}
+		ns.bytes, ns.err = ns.load(h)
+		left -= len(ns.bytes)
 	}
 }
+
+// maxNamespaces bounds the mount tables of all namespaces together: a container
+// can make many of them, and each of 16 MiB.
+const maxNamespaces = 128 << 20
 
 // load reads the mount table of the namespace from a process in it whose root is
 // the namespace's: after chroot(2) a process sees a part of it under other names.

@@ -79,7 +79,15 @@ var Processes = Source[[]Program]{
 		h.evidence.add("/proc/<pid>/exe", []byte(strings.Join(links, "\n")))
 		slices.SortFunc(out, comparePrograms)
 		out = slices.CompactFunc(out, func(a, b Program) bool { return comparePrograms(a, b) == 0 })
-		return out, slices.Concat(gaps, places.gaps(), scripts.gaps(), mounts.gaps()), nil
+		for _, part := range []struct {
+			of   *tally
+			name string
+		}{{&scripts, "script"}, {&mounts, "on"}} {
+			for _, g := range part.of.gaps() {
+				gaps = append(gaps, g.In(part.name))
+			}
+		}
+		return out, append(gaps, places.gaps()...), nil
 	},
 }
 
@@ -287,7 +295,11 @@ func (t *processTable) script(h *Host, p *process, arg string) (scriptFile, erro
 	if host, err := t.namespaces.rootIsHosts(p); err != nil || !host || root != "/" {
 		return s, err // links in another root cannot be followed from here
 	}
-	real, err := realPath(h, s.name)
+	at := s.name
+	if rest, ok := strings.CutPrefix(at, "/proc/self/"); ok {
+		at = "/proc/" + strconv.Itoa(p.pid) + "/" + rest // its self, not ours
+	}
+	real, err := realPath(h, at)
 	switch {
 	case err == nil:
 		s.at = real

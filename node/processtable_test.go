@@ -386,3 +386,28 @@ func gapTexts(gaps []Gap) []string {
 	slices.Sort(out)
 	return out
 }
+
+// Mount tables that a container has blown up cost no more memory than one scan has
+// for all of them; what is not read is a gap.
+func TestNamespacesAreBounded(t *testing.T) {
+	big := "255 144 0:51 / / rw - overlay overlay rw,lowerdir=/" + strings.Repeat("x", 15<<20) + "\n"
+	processes := map[int]aProcess{}
+	for pid := 10; pid < 22; pid++ {
+		processes[pid] = aProcess{exe: "/app", cgroup: "0::/kubepods/pod1/" + someID + "\n", mntns: fmt.Sprintf("mnt:[%d]", pid), mountinfo: big}
+	}
+	h := procHost(flatcarMounts, processes, nil).host()
+	table, err := readProcesses(h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	total, refused := 0, 0
+	for _, ns := range table.namespaces.order {
+		total += len(ns.bytes)
+		if ns.err != nil {
+			refused++
+		}
+	}
+	if total > maxNamespaces+maxMountinfo || refused == 0 || len(table.gaps) == 0 {
+		t.Errorf("got %d bytes of tables, %d refused, gaps %q", total, refused, gapTexts(table.gaps))
+	}
+}

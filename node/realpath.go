@@ -16,6 +16,9 @@ func realPath(h *Host, p string) (string, error) {
 			at = next
 			continue
 		}
+		if next == "/proc/self" || next == "/proc/thread-self" {
+			return "", &Error{"looking at", p, Unsupported, "it leads through " + next + ", which is another for each who looks"}
+		}
 		info, err := h.Lstat(next[1:])
 		if err != nil {
 			return "", err

@@ -79,6 +79,8 @@ var wellKnownSockets = []struct{ engine, path string }{
 	{"bottlerocket-api", "run/api.sock"},
 	{"talos-machined", "system/run/machined/machine.sock"},
 	{"talos-apid", "system/run/apid/apid.sock"},
+	{"talos-apid", "system/run/apid/runtime.sock"}, // what apid and trustd read of machined
+	{"talos-trustd", "system/run/trustd/runtime.sock"},
 }
 
 // foundSocket is a runtime socket and where it really is.

@@ -26,7 +26,8 @@ type VerityState struct {
 	// has no keys where the file is empty, as old versions left it, or with a gap
 	// where it could not be read.
 	Ostree *OstreeBooted `json:"ostree,omitempty"`
-	// Loops are the loop devices in use, by kernel name.
+	// Loops are the loop devices in use, by backing file. They have no names: which
+	// number each has depends on which was made first.
 	Loops []LoopDevice `json:"loops"`
 	// Subvolumes are the mounted btrfs subvolumes on image paths with their
 	// read-only property. Source: BTRFS_IOC_SUBVOL_GETFLAGS, btrfs-property(8).
@@ -39,7 +40,7 @@ type VerityState struct {
 
 // DMDevice is one device-mapper device.
 type DMDevice struct {
-	Name      string   `json:"name"`
+	Name      string   `json:"name"`      // with the UUID in it replaced by a placeholder, as in Mount.Device
 	UUID      string   `json:"uuid"`      // with the UUID in it replaced by a placeholder
 	ReadOnly  bool     `json:"readOnly"`  // the device refuses writes: /sys/block/dm-N/ro
 	Suspended bool     `json:"suspended"` //
@@ -75,7 +76,6 @@ type VerityTarget struct {
 
 // LoopDevice is one loop device in use.
 type LoopDevice struct {
-	Name     string   `json:"name"`     // kernel name: "loop0"
 	Backing  string   `json:"backing"`  // backing file; ends in " (deleted)" where it was unlinked
 	ReadOnly bool     `json:"readOnly"` // /sys/block/loopN/ro
 	Mounted  []string `json:"mounted"`
@@ -150,7 +150,7 @@ func readVerity(_ context.Context, h *Host) (VerityState, []Gap, error) {
 	}
 	slices.SortFunc(v.Devices, func(a, b DMDevice) int { return strings.Compare(a.Name, b.Name) })
 	slices.SortFunc(v.Loops, func(a, b LoopDevice) int {
-		return cmp.Or(len(a.Name)-len(b.Name), strings.Compare(a.Name, b.Name)) // loop2 before loop10
+		return cmp.Or(strings.Compare(a.Backing, b.Backing), slices.Compare(a.Mounted, b.Mounted))
 	})
 
 	const hashes = "the root hashes on the kernel command line"
@@ -214,6 +214,7 @@ func (t *mountTable) mountedOn(h *Host, dev string) (paths []string, passing boo
 // dmDevice is a device-mapper device with what does not leave this package.
 type dmDevice struct {
 	DMDevice
+	name string // as the kernel has it: Name may hold a placeholder
 	dev  string // major:minor
 	size uint64 // in sectors of 512 bytes
 }
@@ -228,7 +229,7 @@ func readDMDevice(h *Host, kernelName string, mounts *mountTable) (*dmDevice, []
 	for _, f := range []struct {
 		name string
 		into *string
-	}{{"dm/name", &d.Name}, {"dm/uuid", &d.UUID}, {"dev", &d.dev}, {"size", &size}} {
+	}{{"dm/name", &d.name}, {"dm/uuid", &d.UUID}, {"dev", &d.dev}, {"size", &size}} {
 		var err error
 		if *f.into, err = readLine(h, dir+f.name); err != nil {
 			return nil, nil, err
@@ -238,7 +239,7 @@ func readDMDevice(h *Host, kernelName string, mounts *mountTable) (*dmDevice, []
 	if d.Mounted, passing = mounts.mountedOn(h, d.dev); passing {
 		return nil, nil, nil
 	}
-	d.UUID = stableDMUUID(d.UUID)
+	d.Name, d.UUID = withoutUUID(d.name), stableDMUUID(d.UUID)
 	var err error
 	if d.size, err = strconv.ParseUint(size, 10, 64); err != nil {
 		return nil, nil, fmt.Errorf("reading /%ssize: %.100q is no number", dir, size)
@@ -307,7 +308,7 @@ func (d *dmDevice) addTable(tables []DMTable, name func(dev string) string) erro
 	if at < 0 {
 		return &Error{"asking the kernel for", AskDM, Absent, "no table of this device"}
 	}
-	if tables[at].Name != d.Name {
+	if tables[at].Name != d.name {
 		return &Error{"asking the kernel for", AskDM, Malformed, fmt.Sprintf("the table of %q has the device's number", tables[at].Name)}
 	}
 	d.Targets = slices.Clone(tables[at].Targets)
@@ -348,7 +349,7 @@ func (d *dmDevice) addTable(tables []DMTable, name func(dev string) string) erro
 // to pods. Source: the kernel's drivers/block/loop.c, loop/backing_file.
 func readLoopDevice(h *Host, kernelName string, mounts *mountTable) (*LoopDevice, error) {
 	dir := "sys/block/" + kernelName + "/"
-	d := LoopDevice{Name: kernelName}
+	var d LoopDevice
 	var err error
 	if d.Backing, err = readLine(h, dir+"loop/backing_file"); IsAbsent(err) {
 		return nil, nil
@@ -365,6 +366,7 @@ func readLoopDevice(h *Host, kernelName string, mounts *mountTable) (*LoopDevice
 	if d.Mounted, passing = mounts.mountedOn(h, dev); passing || (mount{path: d.Backing}).passing() {
 		return nil, nil
 	}
+	d.Backing = withoutUUID(stableRoot(d.Backing))
 	if d.ReadOnly, err = readBit(h, dir+"ro"); err != nil {
 		return nil, err
 	}

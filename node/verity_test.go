@@ -328,7 +328,7 @@ func TestReadVerityLab(t *testing.T) {
 func TestReadVerityLabLoopAndSubvolume(t *testing.T) {
 	m := labHost(t, "s-talos-squashfs-loop-overlay/before")
 	got, gaps, err := Verity.Read(context.Background(), m.host())
-	want := []LoopDevice{{Name: "loop0", Backing: "/rootfs.sqsh (deleted)", ReadOnly: true, Mounted: []string{"/"}}}
+	want := []LoopDevice{{Backing: "/rootfs.sqsh (deleted)", ReadOnly: true, Mounted: []string{"/"}}}
 	if diff := cmp.Diff(want, got.Loops); err != nil || len(gaps) > 0 || diff != "" {
 		t.Errorf("got error %v, gaps %v and (-want +got):\n%s", err, gaps, diff)
 	}
@@ -421,8 +421,8 @@ func TestReadVerity(t *testing.T) {
 			},
 			Booted: []BootedHash{},
 			Loops: []LoopDevice{
-				{Name: "loop2", Backing: "/b.raw", ReadOnly: true, Mounted: []string{}},
-				{Name: "loop10", Backing: "/a.raw", ReadOnly: true, Mounted: []string{}},
+				{Backing: "/a.raw", ReadOnly: true, Mounted: []string{}},
+				{Backing: "/b.raw", ReadOnly: true, Mounted: []string{}},
 			},
 			Subvolumes:     []MountedSubvolume{},
 			ComposefsImage: "absent",

@@ -360,6 +360,7 @@ var captureEdits = []captureEdit{{
 	change: map[string]string{
 		"runtime-socket-closed":    "fail socket-open",
 		"runtime-socket-unreached": "pass unreached",
+		"single-engine":            "pass single",
 	},
 	level: 3, claimed: 3,
 }, {
@@ -373,9 +374,23 @@ var captureEdits = []captureEdit{{
 }, {
 	name: "process 1 runs from where everybody may write",
 	node: "recorded-lab-cos",
-	edit: link("proc/1/exe", "/run/init"),
+	edit: func(t *testing.T, tape *capture.Tape) {
+		link("proc/1/exe", "/run/init")(t, tape)
+		tape.Answer(node.Question{Kind: node.AskExe, Of: "proc/1"}, node.Executable{Mount: 27, Dev: "0:24"})
+	},
 	change: map[string]string{
 		"processes-from-image": "fail outside-image",
+	},
+	level: 3, claimed: 3,
+}, {
+	name: "process 1 runs from a mount that was taken away, under a name of the image",
+	node: "recorded-lab-cos",
+	edit: func(_ *testing.T, tape *capture.Tape) {
+		tape.Answer(node.Question{Kind: node.AskExe, Of: "proc/1"}, node.Executable{Mount: 99, Dev: "0:77"})
+	},
+	change: map[string]string{
+		"no-deleted-executables": "fail deleted",
+		"processes-from-image":   "fail outside-image",
 	},
 	level: 3, claimed: 3,
 }, {

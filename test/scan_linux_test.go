@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/seaworthy/seaworthy/node"
+	"github.com/seaworthy/seaworthy/node/capture"
 	"github.com/seaworthy/seaworthy/node/hostfs"
 )
 
@@ -41,6 +42,32 @@ type cost struct {
 	Bytes     uint64
 	Processes int // that it saw, kernel threads with them
 	Mounts    int // that it saw
+}
+
+// BenchmarkScan scans a recorded node with 300 processes beside its own: what the
+// program itself costs, without what the kernel takes to answer.
+func BenchmarkScan(b *testing.B) {
+	stop, err := sleepers(300, 0)
+	if err != nil {
+		b.Fatal(err)
+	}
+	live, err := hostfs.Machine("/")
+	if err != nil {
+		stop()
+		b.Skipf("SKIPPED: this machine cannot be read: %v", err)
+	}
+	recorder, tape := capture.Record(live)
+	node.Gather(b.Context(), recorder, theTime)
+	stop()
+	s, err := newScanner(tape.Host())
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		s.host = tape.Host() // or what is read once a boot is not read again
+		s.scan(b.Context())
+	}
 }
 
 // BenchmarkScanOfThisMachine scans what the kernel says of real processes and

@@ -246,7 +246,7 @@ func talos() imageNode {
 `,
 		devices: map[string]string{"7:0": "loop /rootfs.sqsh (deleted)", "8:5": "disk STATE", "8:6": "disk EPHEMERAL"},
 		system:  machine("init", map[string]string{"ID": "talos", "VERSION_ID": "v1.13.9"}),
-		verity:  node.VerityState{Loops: []node.LoopDevice{{Name: "loop0", Backing: "/rootfs.sqsh (deleted)", ReadOnly: true, Mounted: []string{"/"}}}, ComposefsImage: "absent"},
+		verity:  node.VerityState{Loops: []node.LoopDevice{{Backing: "/rootfs.sqsh (deleted)", ReadOnly: true, Mounted: []string{"/"}}}, ComposefsImage: "absent"},
 		boot:    node.BootState{Firmware: "uefi", SecureBoot: "off", SetupMode: "off", Lockdown: "none", Cmdline: cmdline("talos.platform=metal slab_nomerge pti=on")},
 	}
 }
@@ -262,9 +262,9 @@ func talosExtended() imageNode {
 		n.mounts = strings.Replace(n.mounts, "1 0 7:0 / / ro,relatime - squashfs /dev/loop0 ro,errors=continue",
 			"1 0 0:29 / / ro,relatime - overlay overlay ro,lowerdir=/layers/layer2:/layers/layer1:/layers/root", 1)
 		n.verity.Loops = []node.LoopDevice{
-			{Name: "loop0", Backing: "/rootfs.sqsh (deleted)", ReadOnly: true},
-			{Name: "loop1", Backing: "/gvisor.sqsh (deleted)", ReadOnly: true},
-			{Name: "loop2", Backing: "/intel-ucode.sqsh (deleted)", ReadOnly: true},
+			{Backing: "/rootfs.sqsh (deleted)", ReadOnly: true},
+			{Backing: "/gvisor.sqsh (deleted)", ReadOnly: true},
+			{Backing: "/intel-ucode.sqsh (deleted)", ReadOnly: true},
 		}
 		n.deploy.Extensions = []node.Extension{{Kind: "talos", Name: "gvisor", Path: "/etc/extensions.yaml"}}
 	})

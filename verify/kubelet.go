@@ -201,7 +201,7 @@ var KubeletCertificatesRotate = Check{
 	ID: "kubelet-certificates-rotate", Rev: 1, Topic: KubeletTopic, Severity: Medium,
 	Title: "the kubelet's own credential is renewed before it expires",
 	Refs: []Ref{
-		{cisKubernetes, "4.2.10"}, {sp80053, "IA-5"}, {sp80053, "CM-6"}, {pciDSS, "8.3.2"},
+		{cisKubernetes, "4.2.10"}, {sp80053, "IA-5"}, {sp80053, "CM-6"}, {pciDSS, "2.2.1"},
 	},
 	Help: Help{
 		Why: "A client certificate that nothing renews is either valid for years, which is how long a stolen one works, or takes the node out of the cluster on the day it expires.",

@@ -287,7 +287,7 @@ var singleEngine = Check{
 			"":              "Remove the engine that Kubernetes does not use, or systemctl mask --now its socket and service.",
 		},
 	},
-	Judge: On3(node.RuntimeSockets, node.Processes, node.OS.Parts("init", "pidNamespace"),
+	Judge: On3(node.RuntimeSockets, node.Processes.Parts("path"), node.OS.Parts("init", "pidNamespace"),
 		func(r []node.RuntimeSocket, p []node.Program, s node.System, g Given) Finding {
 			return wholeMachine(s, judgeEngines(r, p, g))
 		}),
