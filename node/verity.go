@@ -117,6 +117,13 @@ func readVerity(_ context.Context, h *Host) (VerityState, []Gap, error) {
 	if err != nil {
 		v.NoTables = &Missing{codeOf(err), err.Error()}
 	}
+	names := map[string]string{} // one table can name one device in a thousand lines
+	name := func(dev string) string {
+		if _, known := names[dev]; !known {
+			names[dev] = deviceName(h, dev, "unknown")
+		}
+		return names[dev]
+	}
 	for _, b := range blocks {
 		switch {
 		case strings.HasPrefix(b.Name, "dm-"):
@@ -130,7 +137,7 @@ func readVerity(_ context.Context, h *Host) (VerityState, []Gap, error) {
 			}
 			gaps = append(gaps, more...)
 			if v.NoTables == nil {
-				gap("devices", "the device-mapper table of "+d.Name, d.addTable(h, tables))
+				gap("devices", "the device-mapper table of "+d.Name, d.addTable(tables, name))
 			}
 			v.Devices = append(v.Devices, d.DMDevice)
 		case strings.HasPrefix(b.Name, "loop"):
@@ -295,8 +302,8 @@ func stableDMUUID(s string) string {
 
 // addTable adds the kernel's table and status of the device. Parameters are
 // kept for the targets that are known to hold no key, the status for verity
-// alone: that of others counts.
-func (d *dmDevice) addTable(h *Host, tables []DMTable) error {
+// alone: that of others counts. Name is the name of a block device by its number.
+func (d *dmDevice) addTable(tables []DMTable, name func(dev string) string) error {
 	at := slices.IndexFunc(tables, func(t DMTable) bool { return t.Dev == d.dev })
 	if at < 0 {
 		return &Error{"asking the kernel for", AskDM, Absent, "no table of this device"}
@@ -305,7 +312,6 @@ func (d *dmDevice) addTable(h *Host, tables []DMTable) error {
 		return &Error{"asking the kernel for", AskDM, Malformed, fmt.Sprintf("the table of %q has the device's number", tables[at].Name)}
 	}
 	d.Targets = slices.Clone(tables[at].Targets)
-	name := func(dev string) string { return deviceName(h, dev, "unknown") }
 	for i := range d.Targets {
 		t := &d.Targets[i]
 		switch t.Type {

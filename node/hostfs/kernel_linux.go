@@ -122,7 +122,8 @@ func (k *kernel) fileVerity(of string) (node.FileVerity, error) {
 	if err := unix.Statx(fd, "", unix.AT_EMPTY_PATH|unix.AT_STATX_DONT_SYNC, unix.STATX_BASIC_STATS, &st); err != nil {
 		return node.FileVerity{}, err
 	}
-	// A file system sets the bit in the mask only if it would set the attribute.
+	// Without the bit in the mask nothing is said. Some kernels set it for every file
+	// system, and where fs-verity cannot be, it is off.
 	if st.Attributes_mask&unix.STATX_ATTR_VERITY == 0 {
 		return node.FileVerity{}, unsupported("this file system does not say")
 	}
