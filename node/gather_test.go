@@ -61,8 +61,8 @@ func TestGatherLeavesAHangingReadBehind(t *testing.T) {
 			}
 		}
 		synctest.Wait()
-		if n := runtime.NumGoroutine(); n != goroutines {
-			t.Errorf("%d goroutines after 20 more gatherings, want %d", n, goroutines)
+		if n := runtime.NumGoroutine(); n > goroutines {
+			t.Errorf("%d goroutines after 20 more gatherings, want at most %d", n, goroutines)
 		}
 		if took := time.Since(began); took != Deadline {
 			t.Errorf("20 more gatherings waited %v for what hangs", took-Deadline)
