@@ -61,8 +61,9 @@ func TestGatherLeavesAHangingReadBehind(t *testing.T) {
 			}
 		}
 		synctest.Wait()
-		if n := runtime.NumGoroutine(); n > goroutines {
-			t.Errorf("%d goroutines after 20 more gatherings, want at most %d", n, goroutines)
+		// One a gathering would be 20 more; the runtime's own come and go.
+		if n := runtime.NumGoroutine(); n > goroutines+5 {
+			t.Errorf("%d goroutines after 20 more gatherings, want about %d", n, goroutines)
 		}
 		if took := time.Since(began); took != Deadline {
 			t.Errorf("20 more gatherings waited %v for what hangs", took-Deadline)
