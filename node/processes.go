@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"path"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -122,6 +123,9 @@ func inMemory() Mount {
 	return Mount{Type: "tmpfs", Device: Device{Kind: "none"}, Options: []string{"rw"}, Super: []string{"rw"}}
 }
 
+// memoryName is what a program makes up anew for each file in memory.
+var memoryName = regexp.MustCompile(`[0-9a-f]{8,}`)
+
 // isMemory reports whether the kernel's text for an executable or a descriptor
 // stands for a file of memfd_create(2).
 func isMemory(link string) bool { return strings.HasPrefix(link, "/memfd:") }
@@ -132,6 +136,7 @@ type unreadPrograms struct{ scripts, mounts *tally }
 func (t *processTable) program(h *Host, p *process, unread unreadPrograms) (Program, error) {
 	prog := Program{Path: quoteName(p.exe), Deleted: p.deleted, Unit: p.unit}
 	if isMemory(p.exe) {
+		prog.Path = memoryName.ReplaceAllString(prog.Path, "<id>")
 		prog.Memory, prog.On = true, inMemory()
 		return prog, nil
 	}

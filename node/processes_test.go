@@ -45,6 +45,7 @@ func TestProgram(t *testing.T) {
 		{"a name that ends so counts as deleted, decoy or not", flatcarMounts, aProcess{exe: "/opt/x (deleted)"}, map[string]string{"opt/x (deleted)": "ELF"}, brief{path: "/opt/x", on: "/", fstype: "ext4", deleted: true}, ""},
 		{"and a deleted one of such a name too", flatcarMounts, aProcess{exe: "/opt/x (deleted) (deleted)"}, nil, brief{path: "/opt/x (deleted)", on: "/", fstype: "ext4", deleted: true}, ""},
 		{"in memory only", flatcarMounts, aProcess{exe: "/memfd:x (deleted)"}, nil, brief{path: "/memfd:x", fstype: "tmpfs", deleted: true, memory: true}, ""},
+		{"in memory, under a name made up anew", flatcarMounts, aProcess{exe: "/memfd:sealed-91173221a7ea (deleted)"}, nil, brief{path: "/memfd:sealed-<id>", fstype: "tmpfs", deleted: true, memory: true}, ""},
 		{"not UTF-8", flatcarMounts, aProcess{exe: "/opt/\xff"}, nil, brief{path: `"/opt/\xff"`, on: "/", fstype: "ext4"}, ""},
 
 		{"COS: a verified bash runs a script from /home", flatcarMounts, aProcess{exe: "/usr/bin/bash", cmdline: args("bash", "/home/kubernetes/bin/health-monitor.sh", "kubelet")}, map[string]string{"home/kubernetes/bin/health-monitor.sh": "#!"}, brief{path: "/usr/bin/bash", script: "/home/kubernetes/bin/health-monitor.sh", on: "/home", fstype: "tmpfs"}, ""},

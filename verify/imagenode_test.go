@@ -100,7 +100,7 @@ func (n imageNode) judge(t *testing.T) (verdicts map[string]string, level Level,
 			t.Errorf("%s: %s has no reason", f.Check, f.Code)
 		}
 	}
-	return verdicts, LevelOf(findings, facts, p), findings
+	return verdicts, LevelOf(findings, facts), findings
 }
 
 func profileNamed(t *testing.T, name string) *profiles.Profile {

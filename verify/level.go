@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/seaworthy/seaworthy/node"
-	"github.com/seaworthy/seaworthy/profiles"
 )
 
 // Level is how strongly the OS image of a node is held immutable, 0 to 5.
@@ -39,7 +38,7 @@ var levelSteps = []struct {
 // pass proves. Claimed is what the number would be if the checks that could not
 // see had passed, where the node itself claims as much: by a root hash on
 // the command line, by Secure Boot, or by a mount that says read-only.
-func LevelOf(findings []Finding, facts node.Facts, _ *profiles.Profile) Level {
+func LevelOf(findings []Finding, facts node.Facts) Level {
 	verdicts := map[string]Finding{}
 	for _, f := range findings {
 		verdicts[f.Check] = f

@@ -45,7 +45,7 @@ func TestLevelByVerdicts(t *testing.T) {
 		for i, v := range []Verdict{tt.readOnly, tt.unwritable, tt.verified, tt.anchored, tt.attested} {
 			findings = append(findings, Finding{Check: levelSteps[i].check, Verdict: v, Reason: levelSteps[i].check})
 		}
-		got := LevelOf(findings, node.Facts{}, nil)
+		got := LevelOf(findings, node.Facts{})
 		if got.Number != tt.want || got.Name != tt.name {
 			t.Errorf("%v %v %v %v %v: got %d %s, want %d %s", tt.readOnly, tt.unwritable, tt.verified, tt.anchored, tt.attested, got.Number, got.Name, tt.want, tt.name)
 		}
@@ -82,7 +82,7 @@ func TestLevelSaysWhyNotMore(t *testing.T) {
 }
 
 func TestLevelWithoutFindings(t *testing.T) {
-	got := LevelOf(nil, nil, nil)
+	got := LevelOf(nil, nil)
 	if got.Number != 0 || got.Name != "unknown" || len(got.Reasons) == 0 {
 		t.Errorf("got %+v, want an unknown level 0 that says why", got)
 	}

@@ -101,7 +101,7 @@ func NewReport(version string, checks []Check, facts node.Facts, profile *profil
 	if os, _, missing := node.OS.Of(facts); missing == nil {
 		r.OS = OSRef{os.Release["ID"], os.Release["VERSION_ID"]}
 	}
-	r.Level = LevelOf(findings, facts, profile)
+	r.Level = LevelOf(findings, facts)
 	r.Summary = summaryOf(findings)
 	return r
 }
