@@ -87,6 +87,10 @@ func TestKubeletFound(t *testing.T) {
 			{pid: 1, comm: "systemd", exe: "/usr/lib/systemd/systemd"},
 			{pid: 77, dir: "proc/77", comm: "kubelet", exe: "/opt/rke-tools/kubelet", placement: placement{container: "abc"}, args: []string{"kubelet"}},
 		}, map[string]string{"proc/1/ns/net": "-> net:[1]", "proc/77/ns/net": "-> net:[1]"}, "process /opt/rke-tools/kubelet ", nil},
+		{"a kubelet in a container whose network could not be seen may be the node's", []process{
+			{pid: 1, dir: "proc/1", comm: "systemd", exe: "/usr/lib/systemd/systemd"},
+			{pid: 77, dir: "proc/77", comm: "kubelet", exe: "/opt/rke-tools/kubelet", placement: placement{container: "abc"}, args: []string{"kubelet"}},
+		}, map[string]string{"proc/1/ns/net": "! denied", "proc/77/ns/net": "-> net:[1]"}, "absent  ", []string{"whether a kubelet in a container is the node's"}},
 		{"hyperkube", []process{{pid: 5, comm: "hyperkube", exe: "/usr/bin/hyperkube", args: []string{"/usr/bin/hyperkube", "kubelet", "--v=2"}}}, nil,
 			"process /usr/bin/hyperkube ", nil},
 		{"hyperkube as API server", []process{{pid: 5, comm: "hyperkube", exe: "/usr/bin/hyperkube", args: []string{"/usr/bin/hyperkube", "apiserver"}}}, nil, "absent  ", nil},

@@ -10,6 +10,7 @@ import (
 // foundKubelet says how a kubelet was found.
 type foundKubelet struct {
 	how      string // as in KubeletState.Found
+	unseen   error  // why a kubelet in a container could not be told from the node's; nil where all could
 	embedder string
 	others   int // kubelets with other arguments
 }
@@ -19,6 +20,7 @@ type foundKubelet struct {
 // it so, and RKE1), else a program that has one inside.
 func findKubelet(h *Host, t *processTable) (process, foundKubelet) {
 	var named, called, inside []process
+	var unseen error
 	for _, p := range t.processes {
 		ours := p.container == "" || strings.HasPrefix(p.cgroup, "/podruntime/kubelet")
 		if isQuestion(p.args) {
@@ -28,8 +30,10 @@ func findKubelet(h *Host, t *processTable) (process, foundKubelet) {
 		case isKubeletExe(p):
 			if ours {
 				named = append(named, p)
-			} else if sharesHostNetwork(h, p) {
+			} else if shares, err := sharesHostNetwork(h, p); shares {
 				inside = append(inside, p)
+			} else if err != nil {
+				unseen = err
 			}
 		case p.comm == "kubelet" && ours:
 			called = append(called, p) // a script, or a kubelet whose executable cannot be seen
@@ -52,18 +56,21 @@ func findKubelet(h *Host, t *processTable) (process, foundKubelet) {
 			return p, foundKubelet{how: "embedded", embedder: name}
 		}
 	}
-	return process{}, foundKubelet{how: "absent"}
+	return process{}, foundKubelet{how: "absent", unseen: unseen}
 }
 
-// sharesHostNetwork reports whether a process is seen to be in the network
-// namespace of process 1.
-func sharesHostNetwork(h *Host, p process) bool {
-	host, err := h.ReadLink("proc/1/ns/net")
-	if err != nil {
-		return false
-	}
+// sharesHostNetwork reports whether a process is in the network namespace of
+// process 1. One that vanished meanwhile is in none.
+func sharesHostNetwork(h *Host, p process) (bool, error) {
 	own, err := h.ReadLink(p.dir + "/ns/net")
-	return err == nil && own == host
+	if vanished(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	host, err := h.ReadLink("proc/1/ns/net")
+	return err == nil && own == host, err
 }
 
 // isKubeletExe reports whether a process runs a kubelet: the program itself, one

@@ -44,6 +44,11 @@ type Profile struct {
 	// Sources cite, by dotted field name, where an expectation was read.
 	Sources map[string]string `json:"sources"`
 
+	// Unsettled says, of the profile that detection fell back to, what could not
+	// be read that might have told the system; "" where nothing is open. What such
+	// a profile does not expect proves nothing.
+	Unsettled string `json:"-"`
+
 	// Digest is the SHA-256 of the data that the profile was made from.
 	Digest string `json:"-"`
 }

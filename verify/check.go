@@ -100,8 +100,9 @@ func withoutFact(m *node.Missing) Finding {
 }
 
 // withGaps turns a pass that rests on an incomplete fact into unknown, and says
-// why a judge found nothing to read. A fail stays: what was seen is enough. The code is that of the first gap that more
-// rights would not close, so that [Finding.Privileged] does not promise too much.
+// why a judge found nothing to read. A fail stays: what was seen is enough. The
+// code is that of the first gap that more rights would not close, so that
+// [Finding.Privileged] does not promise too much.
 func withGaps(f Finding, gaps []node.Gap) Finding {
 	open := f.Verdict == Pass || f.Verdict == NotApplicable || f.Verdict == Unknown && f.Code == unreadCode
 	if len(gaps) == 0 || !open {

@@ -15,13 +15,16 @@ import (
 //
 // A profile is chosen when one of its os-release conjunctions matches, at least
 // one of its signals of another kind is seen, and none that excludes it. What
-// could not be read is no signal. Where two profiles match, the node is
-// generic: nobody knows what to expect of it.
+// could not be read is no signal; where the node is generic only for that, the
+// profile is unsettled. Where two profiles match, the node is generic: nobody
+// knows what to expect of it.
 func Detect(facts node.Facts, all []*profiles.Profile) (p *profiles.Profile, seen []string) {
 	s, _, missing := node.OS.Of(facts)
 	if missing != nil {
-		return generic(all), []string{"os-release could not be read: " + missing.Reason}
+		why := "os-release could not be read: " + missing.Reason
+		return unsettled(all, why), []string{why}
 	}
+	var open []string // what could not be read and might have spoken for a profile
 	var chosen []*profiles.Profile
 	for _, candidate := range all {
 		claim, ok := releaseOf(s.Release, candidate.Detect.OSRelease)
@@ -33,6 +36,7 @@ func Detect(facts node.Facts, all []*profiles.Profile) (p *profiles.Profile, see
 		case len(against) > 0:
 			seen = append(seen, fmt.Sprintf("os-release says %s, but not %s: %s", claim, candidate.Name, strings.Join(against, ", ")))
 		case len(signals) == 0:
+			open = append(open, unreadSignals(facts, candidate.Detect.Signals)...)
 			seen = append(seen, fmt.Sprintf("os-release says %s, and nothing else speaks for %s", claim, candidate.Name))
 		default:
 			chosen = append(chosen, candidate)
@@ -45,6 +49,9 @@ func Detect(facts node.Facts, all []*profiles.Profile) (p *profiles.Profile, see
 	case 0:
 		if len(seen) == 0 {
 			seen = []string{fmt.Sprintf("os-release: ID=%s, which no profile knows", s.Release["ID"])}
+		}
+		if len(open) > 0 {
+			return unsettled(all, strings.Join(seen, "; ")+": "+open[0]), seen
 		}
 		return generic(all), seen
 	}
@@ -61,6 +68,47 @@ func generic(all []*profiles.Profile) *profiles.Profile {
 		return all[i]
 	}
 	return &profiles.Profile{Name: profiles.Generic, Ordinary: true}
+}
+
+// unsettled is the generic profile where what could not be read might have told
+// another.
+func unsettled(all []*profiles.Profile, why string) *profiles.Profile {
+	p := *generic(all)
+	p.Unsettled = why
+	return &p
+}
+
+// unreadSignals are the reasons why signals could not be looked for.
+func unreadSignals(facts node.Facts, signals []profiles.Signal) []string {
+	var out []string
+	add := func(gaps []node.Gap, missing *node.Missing) {
+		if missing != nil {
+			out = append(out, missing.Reason)
+		}
+		for _, g := range gaps {
+			out = append(out, g.String())
+		}
+	}
+	for _, signal := range signals {
+		var gaps []node.Gap
+		var missing *node.Missing
+		switch {
+		case signal.Not:
+			continue // it can only speak against
+		case signal.KernelSuffix != "":
+			_, gaps, missing = node.Kernel.Parts("release").Of(facts)
+		case signal.Cmdline != "":
+			_, gaps, missing = node.Boot.Parts("cmdline").Of(facts)
+		case signal.Path != "":
+			_, gaps, missing = node.OS.Parts("markers").Of(facts)
+		case signal.Mount != "":
+			_, gaps, missing = node.Mounts.Of(facts)
+		case signal.DM != "":
+			_, gaps, missing = node.Verity.Parts("devices").Of(facts)
+		}
+		add(gaps, missing)
+	}
+	return out
 }
 
 // releaseOf returns the first conjunction that the os-release fields meet, in words.

@@ -81,7 +81,11 @@ func judge(c Check, facts node.Facts, given Given) (f Finding) {
 			f.Items = []string{}
 		}
 	}()
-	return c.Judge.decide(facts, given)
+	f = c.Judge.decide(facts, given)
+	if why := given.Profile.Unsettled; why != "" && f.Verdict == NotApplicable {
+		return unknown("system-unsettled", "which system this is could not be told, so nothing says that this does not apply: "+why)
+	}
+	return f
 }
 
 // NewReport judges facts by every check in checks and makes the report of them.
