@@ -36,6 +36,9 @@ type FS interface {
 	// not nil, is applied before the bytes are returned or recorded; it must
 	// change nothing that it has already redacted.
 	ReadFile(name string, max int64, redact func([]byte) []byte) ([]byte, error)
+	// Digest returns the SHA-256 of a regular file of at most max bytes, in
+	// hexadecimal. It is made while reading, and the content is kept nowhere.
+	Digest(name string, max int64) (string, error)
 	// ReadDir returns the names in a directory, sorted; at most max.
 	ReadDir(name string, max int) ([]DirEntry, error)
 	// Lstat describes name itself, Stat what its links lead to.
@@ -176,6 +179,15 @@ func (h *Host) ReadSecret(name string, max int64, redact func([]byte) []byte) ([
 	return b, err
 }
 
+// Digest returns the SHA-256 of a file of at most max bytes, in hexadecimal.
+func (h *Host) Digest(name string, max int64) (string, error) {
+	sum, err := h.FS.Digest(name, max)
+	if err == nil {
+		h.evidence.addDigest("/"+name, sum)
+	}
+	return sum, err
+}
+
 // ReadDir returns the names in a directory, sorted.
 func (h *Host) ReadDir(name string, max int) ([]DirEntry, error) {
 	return h.FS.ReadDir(name, max)
@@ -223,12 +235,19 @@ func (e *evidence) add(what string, b []byte) {
 		return
 	}
 	sum := sha256.Sum256(b)
+	e.addDigest(what, hex.EncodeToString(sum[:]))
+}
+
+func (e *evidence) addDigest(what, sum string) {
+	if e == nil {
+		return
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.read == nil {
 		e.read = map[string]string{}
 	}
-	e.read[what] = hex.EncodeToString(sum[:])
+	e.read[what] = sum
 }
 
 func (e *evidence) list() []Evidence {

@@ -2,7 +2,9 @@ package node
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
+	"fmt"
 	"path"
 	"slices"
 	"strings"
@@ -110,6 +112,14 @@ func (m *memHost) ReadFile(name string, max int64, redact func([]byte) []byte) (
 		b = redact(b)
 	}
 	return b, nil
+}
+
+func (m *memHost) Digest(name string, max int64) (string, error) {
+	b, err := m.ReadFile(name, max, nil)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%x", sha256.Sum256(b)), nil
 }
 
 func (m *memHost) ReadDir(name string, max int) ([]DirEntry, error) {

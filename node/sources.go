@@ -21,5 +21,16 @@ func Sources() []AnySource {
 		Reservation,
 		ReservationUse,
 		PassingMounts,
+		// extensions and changes of the image
+		// boot and kernel
+		// kubelet's port and certificate
+		// containers and runtime configuration
+		// agents
+		// inventory of executables
+		// executable mappings
+		// persistence
+		// credentials
+		// access
+		// clock and logs
 	}
 }

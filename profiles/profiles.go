@@ -11,6 +11,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"sigs.k8s.io/yaml"
 )
@@ -30,12 +31,23 @@ type Profile struct {
 	// system: the hardening list of common.yaml is not held against them.
 	Ordinary bool `json:"ordinary"`
 
-	Image     Image             `json:"image"`
-	Boot      Boot              `json:"boot"`
-	Processes Processes         `json:"processes"`
-	Runtime   Runtime           `json:"runtime"`
-	Kubelet   Kubelet           `json:"kubelet"`
-	Sysctls   map[string]string `json:"sysctls"` // name → ">= 1", "== 0", or "any": over common.yaml
+	Image     Image     `json:"image"`
+	Boot      Boot      `json:"boot"`
+	Processes Processes `json:"processes"`
+	Runtime   Runtime   `json:"runtime"`
+	Kubelet   Kubelet   `json:"kubelet"`
+
+	Extensions  Extensions  `json:"extensions"`
+	Kernel      Kernel      `json:"kernel"`
+	Containers  Containers  `json:"containers"`
+	Inventory   Inventory   `json:"inventory"`
+	Persistence Persistence `json:"persistence"`
+	Credentials Credentials `json:"credentials"`
+	Access      Access      `json:"access"`
+	Network     Network     `json:"network"`
+	Audit       Audit       `json:"audit"`
+
+	Sysctls map[string]string `json:"sysctls"` // name → ">= 1", "== 0", or "any": over common.yaml
 	// Severities override those of checks.
 	Severities map[string]string `json:"severities"`
 	// Words are the text of a not-applicable verdict, by check; the judge still
@@ -115,7 +127,17 @@ type Shadow struct {
 type Place struct {
 	Path   string `json:"path"` // a trailing "/*" means everything below
 	Script string `json:"script,omitempty"`
+	// SHA256 is what the file must hold, in hexadecimal; "" for any.
+	SHA256 string `json:"sha256,omitempty"`
 	Why    string `json:"why"`
+	// Site is who declared the place in a site overlay; nil for the vendor's own.
+	Site *Site `json:"-"`
+}
+
+// Site is who declared an expectation in a site overlay.
+type Site struct {
+	Owner  string    `json:"owner"`
+	Review time.Time `json:"review"` // the day from which it has to be looked at again
 }
 
 // Boot is what the kernel and its command line must say.

@@ -4,5 +4,25 @@ import "slices"
 
 // Checks lists every check, by topic.
 func Checks() []Check {
-	return slices.Concat(imageChecks, bootChecks, kernelChecks, runtimeChecks, kubeletChecks, reservationChecks, processChecks)
+	return slices.Concat(
+		imageChecks,
+		extensionChecks,
+		bootChecks,
+		kernelChecks,
+		kernelParameterChecks,
+		runtimeChecks,
+		containerChecks,
+		kubeletChecks,
+		kubeletFormChecks,
+		reservationChecks,
+		sizingChecks,
+		processChecks,
+		inventoryChecks,
+		agentChecks,
+		persistenceChecks,
+		credentialChecks,
+		accessChecks,
+		networkChecks,
+		auditChecks,
+	)
 }

@@ -159,6 +159,8 @@ func (f treeOf) ReadFile(name string, _ int64, _ func([]byte) []byte) ([]byte, e
 	return nil, absentFile("reading", name)
 }
 
+func (f treeOf) Digest(name string, _ int64) (string, error) { return "", absentFile("hashing", name) }
+
 func (f treeOf) ReadLink(name string) (string, error) {
 	if to, ok := strings.CutPrefix(f[path.Clean(name)], "-> "); ok {
 		return to, nil

@@ -68,7 +68,12 @@ const (
 	KubeletTopic Topic = "kubelet"
 	Reservation  Topic = "reservation"
 	Processes    Topic = "processes"
+	Persistence  Topic = "persistence"
+	Credentials  Topic = "credentials"
+	Access       Topic = "access"
+	Network      Topic = "network"
+	Audit        Topic = "audit"
 )
 
 // Topics lists the topics in the order in which they are shown.
-var Topics = []Topic{Immutability, BootChain, KernelTopic, Runtime, KubeletTopic, Reservation, Processes}
+var Topics = []Topic{Immutability, BootChain, KernelTopic, Runtime, KubeletTopic, Reservation, Processes, Persistence, Credentials, Access, Network, Audit}

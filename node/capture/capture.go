@@ -65,24 +65,26 @@ func New(h Header) *Tape {
 
 // The operations of a host. A record's answer stands in the field of its name.
 const (
-	opRead  = "read"
-	opList  = "list"
-	opLstat = "lstat"
-	opStat  = "stat"
-	opLink  = "readlink"
-	opXattr = "xattr"
-	opAsk   = "ask"
+	opRead   = "read"
+	opDigest = "digest"
+	opList   = "list"
+	opLstat  = "lstat"
+	opStat   = "stat"
+	opLink   = "readlink"
+	opXattr  = "xattr"
+	opAsk    = "ask"
 )
 
 // words are how errors of node.FS and node.KernelAPI call the operations.
 var words = map[string]string{
-	opRead:  "reading",
-	opList:  "listing",
-	opLstat: "looking at",
-	opStat:  "looking at",
-	opLink:  "reading link",
-	opXattr: "reading attribute of",
-	opAsk:   "asking the kernel for",
+	opRead:   "reading",
+	opDigest: "hashing",
+	opList:   "listing",
+	opLstat:  "looking at",
+	opStat:   "looking at",
+	opLink:   "reading link",
+	opXattr:  "reading attribute of",
+	opAsk:    "asking the kernel for",
 }
 
 // key is a question. Of is the attribute of opXattr and what opAsk is about.
@@ -110,12 +112,12 @@ type record struct {
 	Op      string          `json:"op"`
 	Name    text            `json:"name"`
 	Of      text            `json:"of,omitzero"`
-	Text    *text           `json:"text,omitempty"`    // of opRead, opLink and opXattr
+	Text    *text           `json:"text,omitempty"`    // of opRead, opDigest, opLink and opXattr
 	Entries *[]entry        `json:"entries,omitempty"` // of opList
 	Info    *node.FileInfo  `json:"info,omitempty"`    // of opLstat and opStat
 	Answer  json.RawMessage `json:"answer,omitempty"`  // of opAsk
 	Error   *node.Error     `json:"error,omitempty"`
-	// Max is the largest limit that opRead and opList were asked with in vain.
+	// Max is the largest limit that opRead, opDigest and opList were asked with in vain.
 	Max int64 `json:"max,omitempty"`
 
 	pending bool // asked and not answered yet
@@ -190,7 +192,7 @@ func (t *Tape) sorted() []record {
 
 // Exchange is one question with its answer, in words for people.
 type Exchange struct {
-	Op     string // read, list, lstat, stat, readlink, xattr, ask
+	Op     string // read, digest, list, lstat, stat, readlink, xattr, ask
 	What   string // an absolute path or a kernel question
 	Answer string // the text, or the answer in JSON; "" with an error
 	Err    error  // a *node.Error

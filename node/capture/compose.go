@@ -18,6 +18,13 @@ func (t *Tape) Content(name, content string) {
 	t.put(r)
 }
 
+// Digest puts the SHA-256 of what a regular file holds, in hexadecimal.
+func (t *Tape) Digest(name, sum string) {
+	r := newRecord(key{op: opDigest, name: name})
+	r.Text = (*text)(&sum)
+	t.put(r)
+}
+
 // File puts a regular file of root's, mode 0644.
 func (t *Tape) File(name, content string) {
 	t.Content(name, content)

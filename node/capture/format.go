@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"regexp"
 	"slices"
 
 	"github.com/seaworthy/seaworthy/node"
@@ -184,6 +185,9 @@ var fileTypes = []node.FileType{
 	node.Regular, node.Directory, node.Symlink, node.Socket, node.FIFO, node.CharDev, node.BlockDev, node.OtherType,
 }
 
+// digestPattern is a SHA-256 as the host has it.
+var digestPattern = regexp.MustCompile(`^[0-9a-f]{64}$`)
+
 // check demands one answer, and one that fits the question.
 func (r record) check() error {
 	if _, ok := words[r.Op]; !ok {
@@ -196,6 +200,8 @@ func (r record) check() error {
 	switch r.Op {
 	case opRead, opLink, opXattr:
 		fits = fits || r.Text != nil
+	case opDigest:
+		fits = fits || r.Text != nil && digestPattern.MatchString(string(*r.Text))
 	case opList:
 		fits = fits || r.Entries != nil
 	case opLstat, opStat:
@@ -215,7 +221,7 @@ func (r record) check() error {
 	if r.Error != nil && (r.Error.Op == "" || r.Error.Name == "" || r.Error.Code == "") {
 		return fmt.Errorf("its error does not say what, of what, or why")
 	}
-	tooLarge := r.Error != nil && r.Error.Code == node.TooLarge && (r.Op == opRead || r.Op == opList)
+	tooLarge := r.Error != nil && r.Error.Code == node.TooLarge && (r.Op == opRead || r.Op == opDigest || r.Op == opList)
 	if r.Max < 0 || r.Max != 0 && !tooLarge {
 		return fmt.Errorf("a limit of %d on what was not too large", r.Max)
 	}

@@ -113,6 +113,22 @@ func isTooLarge(err error) bool {
 	return errors.As(err, &e) && e.Code == node.TooLarge
 }
 
+func (r recorder) Digest(name string, max int64) (string, error) {
+	k := key{op: opDigest, name: name}
+	r.retry(k, max)
+	if r.begin(k) {
+		rec := newRecord(k)
+		sum, err := r.live.FS.Digest(name, max)
+		content := text(sum)
+		rec.Text = &content
+		if isTooLarge(err) {
+			rec.Max = max
+		}
+		r.end(rec, err)
+	}
+	return r.player.Digest(name, max)
+}
+
 func (r recorder) ReadDir(name string, max int) ([]node.DirEntry, error) {
 	k := key{op: opList, name: name}
 	r.retry(k, int64(max))

@@ -47,6 +47,15 @@ func (p player) ReadFile(name string, max int64, redact func([]byte) []byte) ([]
 	return b, nil
 }
 
+func (p player) Digest(name string, max int64) (string, error) {
+	k := key{op: opDigest, name: name}
+	r, err := p.find(k)
+	if err != nil {
+		return "", limited(k, r, err, max, "bytes")
+	}
+	return string(*r.Text), nil
+}
+
 func (p player) ReadDir(name string, max int) ([]node.DirEntry, error) {
 	k := key{op: opList, name: name}
 	r, err := p.find(k)

@@ -17,6 +17,7 @@ import (
 // tree is a file tree on Linux.
 type tree struct {
 	avoided
+	digests digests
 	root    int  // O_PATH
 	openat2 bool // Linux 5.6; a seccomp filter may refuse it
 	// proc and sys are procfs and sysfs on the tree's /proc and /sys, -1 where
@@ -275,6 +276,79 @@ func (t *tree) ReadFile(name string, max int64, redact func([]byte) []byte) ([]b
 		return nil, tooLarge(op, name, max, "bytes")
 	}
 	return b, nil
+}
+
+// Digest hashes a file once for as long as its inode, size and time of change
+// (statx(2), stx_ctime) stay the same.
+func (t *tree) Digest(name string, max int64) (string, error) {
+	const op = "hashing"
+	fd, err := t.openRegular(name, max)
+	if err != nil {
+		var e *node.Error
+		if errors.As(err, &e) {
+			return "", &node.Error{Op: op, Name: e.Name, Code: e.Code, Detail: e.Detail}
+		}
+		return "", refusal(op, name, err)
+	}
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return "", refusal(op, name, err)
+	}
+	key := content{st.Dev, st.Ino, st.Size, st.Ctim}
+	if sum, ok := t.digests.get(key); ok {
+		return sum, nil
+	}
+	sum, err := digest(func(p []byte) (int, error) {
+		for {
+			n, err := unix.Read(fd, p)
+			if err != unix.EINTR {
+				return n, err
+			}
+		}
+	}, max)
+	if errors.Is(err, errTooLarge) {
+		return "", tooLarge(op, name, max, "bytes")
+	}
+	if err != nil {
+		return "", refusal(op, name, err)
+	}
+	t.digests.put(key, sum)
+	return sum, nil
+}
+
+// content tells whether a file was changed since it was hashed. Whoever can set
+// the clock or write to the device below the file system can deceive it.
+type content struct {
+	dev   uint64
+	ino   uint64
+	size  int64
+	ctime unix.Timespec
+}
+
+// digests are the last sums that were made.
+type digests struct {
+	mu   sync.Mutex
+	sums map[content]string
+}
+
+// maxDigests bounds them at about 2 MiB.
+const maxDigests = 1 << 13
+
+func (d *digests) get(c content) (string, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	sum, ok := d.sums[c]
+	return sum, ok
+}
+
+func (d *digests) put(c content, sum string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.sums == nil || len(d.sums) >= maxDigests {
+		d.sums = map[content]string{}
+	}
+	d.sums[c] = sum
 }
 
 // openRegular opens a regular file for reading. It looks first: opening a device

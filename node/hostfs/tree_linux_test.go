@@ -509,3 +509,39 @@ func FuzzResolve(f *testing.F) {
 		}
 	})
 }
+
+func TestDigestFollowsTheContent(t *testing.T) {
+	dir := t.TempDir()
+	name := filepath.Join(dir, "f")
+	write := func(content string) {
+		t.Helper()
+		if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h, err := Tree(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// printf one | sha256sum
+	const one = "7692c3ad3540bb803c020b3aee66cd8887123234ea0c6e7143c0add73ff431ed"
+	write("one")
+	for range 2 { // made, then known
+		if sum, err := h.FS.Digest("f", 3); err != nil || sum != one {
+			t.Fatalf("got %s, %v, want %s", sum, err, one)
+		}
+	}
+	write("two")
+	if sum, err := h.FS.Digest("f", 3); err != nil || sum == one {
+		t.Errorf("after a change: got %s, %v", sum, err)
+	}
+	if _, err := h.FS.Digest("f", 2); err == nil || err.Error() != "hashing /f: too large: more than 2 bytes" {
+		t.Errorf("a limit below its size: got %v", err)
+	}
+	if _, err := h.FS.Digest(".", 100); err == nil || err.Error() != "hashing /: not a regular file: a directory" {
+		t.Errorf("a folder: got %v", err)
+	}
+	if _, err := h.FS.Digest("gone", 100); !node.IsAbsent(err) {
+		t.Errorf("what is not there: got %v", err)
+	}
+}

@@ -80,6 +80,30 @@ func (t *tree) ReadFile(name string, max int64, redact func([]byte) []byte) ([]b
 	return b, nil
 }
 
+func (t *tree) Digest(name string, max int64) (string, error) {
+	const op = "hashing"
+	p, info, err := t.resolve(name, true)
+	if err != nil {
+		return "", refusal(op, name, err)
+	}
+	if !info.Mode().IsRegular() {
+		return "", notRegular(op, name, fileType(info.Mode()))
+	}
+	f, err := t.root.OpenFile(p, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return "", refusal(op, name, err)
+	}
+	defer f.Close()
+	sum, err := digest(f.Read, max)
+	if errors.Is(err, errTooLarge) {
+		return "", tooLarge(op, name, max, "bytes")
+	}
+	if err != nil {
+		return "", refusal(op, name, err)
+	}
+	return sum, nil
+}
+
 func (t *tree) ReadDir(name string, max int) ([]node.DirEntry, error) {
 	const op = "listing"
 	p, info, err := t.resolve(name, true)

@@ -1,0 +1,4 @@
+package profiles
+
+// Inventory is which executables may lie on writable storage.
+type Inventory struct{}

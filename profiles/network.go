@@ -1,0 +1,4 @@
+package profiles
+
+// Network is what may listen there.
+type Network struct{}

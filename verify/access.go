@@ -1,0 +1,4 @@
+package verify
+
+// accessChecks are about how people get onto the host.
+var accessChecks = []Check{}

@@ -1,0 +1,4 @@
+package verify
+
+// agentChecks are about antivirus and similar agents.
+var agentChecks = []Check{}

@@ -1,0 +1,4 @@
+package verify
+
+// containerChecks are about containers that reach the host, and how the runtime is configured.
+var containerChecks = []Check{}

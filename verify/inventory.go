@@ -1,0 +1,4 @@
+package verify
+
+// inventoryChecks are about executables on writable storage and executable mappings.
+var inventoryChecks = []Check{}

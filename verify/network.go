@@ -1,0 +1,4 @@
+package verify
+
+// networkChecks are about what listens on the network.
+var networkChecks = []Check{}

@@ -1,0 +1,4 @@
+package verify
+
+// kernelParameterChecks are about parameters of the kernel, beyond the hardening list.
+var kernelParameterChecks = []Check{}

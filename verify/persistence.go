@@ -1,0 +1,4 @@
+package verify
+
+// persistenceChecks are about what starts programs again after a boot.
+var persistenceChecks = []Check{}
