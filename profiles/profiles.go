@@ -63,6 +63,10 @@ type Profile struct {
 
 	// Digest is the SHA-256 of the data that the profile was made from.
 	Digest string `json:"-"`
+	// Overlay is the digest of the site overlay that is laid over it, and Declared
+	// what that declares for such a node; "" and nil where there is none.
+	Overlay  string        `json:"-"`
+	Declared []Expectation `json:"-"`
 }
 
 // Detect says how a node shows that it runs this system. One of OSRelease must
