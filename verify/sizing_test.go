@@ -74,7 +74,7 @@ func TestReservationSized(t *testing.T) {
 		return node.ReservationState{Kubelet: "process", Capacity: node.Resources{CPU: 2000, Memory: 8 * gi}, Peaks: peaks}
 	}
 	runJudged(t, ReservationSized, nil, []judged{
-		{"EKS's own value", factsOf(kubelet(key, `{"cpu":"70m","memory":"574Mi"}`, "maxPods", "29"), r()), "fail too-small", "EKS would reserve 574 MiB", nil},
+		{"EKS's own value", factsOf(kubelet(key, `{"cpu":"70m","memory":"574Mi"}`, "maxPods", "29"), r()), "pass by-formula", "EKS would reserve 574 MiB", nil},
 		{"AKS is the smallest for few pods", factsOf(kubelet(key, `{"memory":"300Mi"}`, "maxPods", "12"), r()), "pass by-formula", "AKS would reserve 276 MiB", nil},
 		{"both together", factsOf(kubelet(key, `{"memory":"1Gi"}`, "systemReserved", `{"memory":"500Mi"}`), r()), "pass by-formula", "1524 MiB of memory is reserved", nil},
 		{"Talos as shipped, 110 pods", factsOf(kubelet("systemReserved", `{"cpu":"50m","memory":"384Mi"}`), r()), "fail too-small", "set memory to 1465Mi in all", nil},
