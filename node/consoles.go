@@ -137,11 +137,13 @@ func redactUnitStart(b []byte) []byte {
 		if len(f) == 0 {
 			return "ExecStart="
 		}
-		kept := "ExecStart=" + strings.TrimLeft(f[0], "-@:+!|")
-		if user, ok := autologin(f[1:]); ok {
-			kept += " --autologin " + user
+		// A backslash at the end would join the next line when this is read again.
+		program := cmp.Or(strings.TrimRight(strings.TrimLeft(f[0], "-@:+!|"), `\`), "unnamed")
+		user, ok := autologin(f[1:])
+		if user = strings.TrimRight(user, `\`); !ok || user == "" {
+			return "ExecStart=" + program
 		}
-		return kept
+		return "ExecStart=" + program + " --autologin " + user
 	})
 }
 

@@ -49,7 +49,7 @@ func parseSwaps(b []byte) ([]Swap, error) {
 		text, whole := strings.CutSuffix(line, "\n")
 		f := strings.Fields(text)
 		if n == 1 {
-			if len(f) == 0 || f[0] != "Filename" {
+			if !whole || len(f) == 0 || f[0] != "Filename" {
 				return nil, fmt.Errorf("heading %.100q is none of swaps", text)
 			}
 			continue
