@@ -54,8 +54,8 @@ var loginUnits = []string{
 // without the generators' folders. Without leading slash.
 var UnitFolders = []string{"etc/systemd/system", "run/systemd/system", "usr/local/lib/systemd/system", "usr/lib/systemd/system"}
 
-// wantFolders are the targets that start services and sockets at boot.
-var wantFolders = []string{"multi-user.target.wants", "sockets.target.wants", "default.target.wants", "basic.target.wants", "sysinit.target.wants"}
+// WantFolders are those in a folder of units that start services and sockets at boot.
+var WantFolders = []string{"multi-user.target.wants", "sockets.target.wants", "default.target.wants", "basic.target.wants", "sysinit.target.wants"}
 
 // LoginServices are what lets people in over the network, found by looking.
 var LoginServices = Source[LoginServiceState]{
@@ -83,7 +83,7 @@ var LoginServices = Source[LoginServiceState]{
 		v.Programs = slices.Compact(v.Programs)
 
 		for _, dir := range UnitFolders {
-			for _, wants := range wantFolders {
+			for _, wants := range WantFolders {
 				links, err := h.ReadDir(dir+"/"+wants, maxUnits)
 				if err != nil {
 					if !IsAbsent(err) {

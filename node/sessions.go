@@ -194,7 +194,11 @@ func (t *processTable) shells(h *Host, unread *tally) []Shell {
 	out := []Shell{}
 	left := 256
 	for p := range t.hostProcesses() {
-		if !slices.Contains(shellPrograms, path.Base(p.exe)) || scriptOf(p.args) != "" {
+		name := path.Base(p.exe)
+		if interpreter(p.exe) == "busybox" {
+			name = p.comm // the applet
+		}
+		if !slices.Contains(shellPrograms, name) || scriptOf(p.args) != "" {
 			continue
 		}
 		s := Shell{Program: quoteName(p.exe), Unit: p.unit, Terminal: "unknown"}

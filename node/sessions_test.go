@@ -178,6 +178,8 @@ func TestSessions(t *testing.T) {
 	got, gaps := readSessionsOf(t, files,
 		process{pid: 50, dir: "proc/50", exe: "/usr/bin/bash", placement: placement{unit: "/user.slice/user-N.slice/session-N.scope"}},
 		process{pid: 60, dir: "proc/60", exe: "/usr/bin/sh", placement: placement{unit: "/system.slice/x.service"}},
+		process{pid: 64, dir: "proc/60", comm: "ash", exe: "/bin/busybox", placement: placement{unit: "/"}},
+		process{pid: 65, dir: "proc/60", comm: "timeout", exe: "/bin/busybox"},
 		process{pid: 61, dir: "proc/61", exe: "/usr/bin/bash", args: []string{"bash", "--", "/usr/bin/script"}},
 		process{pid: 62, dir: "proc/62", exe: "/usr/bin/bash", placement: pod},
 		process{pid: 63, dir: "proc/63", exe: "/usr/bin/zsh"}, // gone meanwhile
@@ -190,6 +192,7 @@ func TestSessions(t *testing.T) {
 		Sessions: []Session{{"core", "tty", "sshd", "yes"}},
 		Logins:   []Login{{"core", "pts"}},
 		Shells: []Shell{
+			{"/bin/busybox", "/", "no"},
 			{"/usr/bin/bash", "/user.slice/user-N.slice/session-N.scope", "yes"},
 			{"/usr/bin/sh", "/system.slice/x.service", "no"},
 		},

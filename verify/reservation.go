@@ -26,9 +26,10 @@ var reservationRefs = []Ref{
 }
 
 // onReservation makes a judge of the reservation that knows which of the
-// kubelet's settings could not be read.
-func onReservation(f func(node.KubeletState, node.ReservationState, Given) Finding) Judge {
-	return On2(node.Kubelet, node.Reservation, func(k node.KubeletState, r node.ReservationState, g Given) Finding {
+// kubelet's settings could not be read. Of the reservation it rests on parts, or
+// on all of it.
+func onReservation(f func(node.KubeletState, node.ReservationState, Given) Finding, parts ...string) Judge {
+	return On2(node.Kubelet, node.Reservation.Parts(parts...), func(k node.KubeletState, r node.ReservationState, g Given) Finding {
 		if f, none := withoutKubelet(k); none {
 			return f
 		}
@@ -238,7 +239,7 @@ var ReservedCgroupsExist = Check{
 			return notApplicable("none-enforced", s.String()+": no reservation is held by a cgroup of its own")
 		}
 		return pass("exist", s.String()+"; there are "+strings.Join(found, ", "), found...)
-	}),
+	}, "kubeReservedCgroup", "systemReservedCgroup"),
 }
 
 // AllocatableConsistent demands that the sums come out.

@@ -242,7 +242,7 @@ var MemoryQoSNoted = Check{
 			return fail("no-gate", fmt.Sprintf("memoryThrottlingFactor is %s (%s), and featureGates does not switch MemoryQoS on", factor.JSON, factor.From), "memoryThrottlingFactor")
 		}
 		return pass("not-asked-for", "neither the gate MemoryQoS nor memoryThrottlingFactor is written")
-	}),
+	}, "cgroupVersion"),
 }
 
 // EvictionDefaultsKept demands that one threshold did not cost the others.
