@@ -31,6 +31,14 @@ func Sources() []AnySource {
 		// persistence
 		// credentials
 		// access
+		LoginServices,
+		SSH,
+		Accounts,
+		Consoles,
+		Sessions,
+		Management,
+		Removable,
+		Swaps,
 		// clock and logs
 	}
 }
