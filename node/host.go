@@ -200,9 +200,8 @@ type TLSTry struct {
 	Error   string `json:"error,omitempty"` // why it is not known whether there would have been one
 }
 
-// OfferOtherCiphers offers TLS up to 1.2 with all suites but those that have a
-// key exchange of their own for each connection (ECDHE) and encryption with
-// authentication (GCM, ChaCha20-Poly1305).
+// OfferOtherCiphers offers TLS up to 1.2 with all suites but those whose
+// encryption authenticates too (GCM, ChaCha20-Poly1305).
 const OfferOtherCiphers = "other ciphers"
 
 // ReadFile returns a file of at most max bytes; a larger one is an error.

@@ -142,6 +142,9 @@ func readLogFolder(h *Host, name string) (LogFolder, []Gap) {
 		unread.add(0, withoutMachineID(err))
 	}
 	for _, m := range machines {
+		if m.Name == "remote" {
+			continue // other machines' journals, of a user of their own: systemd-journal-remote(8)
+		}
 		at := path.Join(name, m.Name)
 		look(at)
 		if m.Type != Directory {
@@ -274,11 +277,14 @@ var logRoles = map[string]string{
 	"syslog-ng":               "syslog",
 	"auditd":                  "audits",
 	"dragent":                 "audits", // Sysdig
+	"falcon-sensor":           "audits", // CrowdStrike
+	"falcon-sensor-bpf":       "audits",
 	"falco":                   "audits",
 	"kubearmor":               "audits",
 	"osqueryd":                "audits",
 	"tetragon":                "audits",
 	"tracee":                  "audits",
+	"wdavdaemon":              "audits", // Microsoft Defender
 	"chronyd":                 "keeps-time",
 	"ntpd":                    "keeps-time",
 	"ntp-daemon":              "keeps-time", // ntpd-rs

@@ -142,8 +142,7 @@ func cipherSuites() (every, others []uint16) {
 			continue
 		}
 		every = append(every, s.ID)
-		modern := strings.HasPrefix(s.Name, "TLS_ECDHE_") && (strings.Contains(s.Name, "_GCM_") || strings.Contains(s.Name, "CHACHA20"))
-		if !modern {
+		if !strings.Contains(s.Name, "_GCM_") && !strings.Contains(s.Name, "CHACHA20") {
 			others = append(others, s.ID)
 		}
 	}
