@@ -5,6 +5,8 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -33,7 +35,7 @@ func tlsServer(t *testing.T, status int, config *tls.Config) (at string, connect
 		fmt.Fprint(w, `{"kind":"PodList","items":[{"metadata":{"name":"canary-4711"}}]}`)
 	}))
 	s.TLS = config
-	s.Config.ErrorLog = nil
+	s.Config.ErrorLog = log.New(io.Discard, "", 0) // handshakes are meant to fail
 	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
 		if state == http.StateNew {
 			connections.Add(1)
@@ -51,7 +53,7 @@ func allSuites() []uint16 {
 }
 
 func TestProbeKubelet(t *testing.T) {
-	var refused = func(offers ...string) []node.TLSTry {
+	refused := func(offers ...string) []node.TLSTry {
 		var out []node.TLSTry
 		for _, o := range offers {
 			out = append(out, node.TLSTry{Offer: o})
@@ -64,36 +66,36 @@ func TestProbeKubelet(t *testing.T) {
 	for _, row := range []struct {
 		name   string
 		status int
-		config tls.Config
+		config *tls.Config
 		want   node.KubeletAnswer
 	}{
 		{
 			name: "a kubelet as it is by default: TLS 1.2 up, asks for a certificate, CBC under 1.2", status: 401,
-			config: tls.Config{MinVersion: tls.VersionTLS12, ClientAuth: tls.RequestClientCert},
+			config: &tls.Config{MinVersion: tls.VersionTLS12, ClientAuth: tls.RequestClientCert},
 			want: node.KubeletAnswer{Status: 401, Version: "TLS 1.3", ClientCertificate: true,
 				Tries: append(refused("TLS 1.0", "TLS 1.1"), agreed("TLS 1.2"), node.TLSTry{Offer: node.OfferOtherCiphers, Version: "TLS 1.2", Cipher: "any"})},
 		},
 		{
 			name: "Talos: TLS 1.3 alone", status: 401,
-			config: tls.Config{MinVersion: tls.VersionTLS13, ClientAuth: tls.RequestClientCert},
+			config: &tls.Config{MinVersion: tls.VersionTLS13, ClientAuth: tls.RequestClientCert},
 			want: node.KubeletAnswer{Status: 401, Version: "TLS 1.3", ClientCertificate: true,
 				Tries: refused("TLS 1.0", "TLS 1.1", "TLS 1.2", node.OfferOtherCiphers)},
 		},
 		{
 			name: "an open kubelet that speaks TLS 1.0", status: 200,
-			config: tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11, CipherSuites: allSuites()},
+			config: &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11, CipherSuites: allSuites()},
 			want: node.KubeletAnswer{Status: 200, Version: "TLS 1.1",
 				Tries: append([]node.TLSTry{agreed("TLS 1.0")}, append(refused("TLS 1.2", "TLS 1.3"), node.TLSTry{Offer: node.OfferOtherCiphers, Version: "TLS 1.1", Cipher: "any"})...)},
 		},
 		{
 			name: "TLS 1.2 with the suites of CIS alone, and a rule that refuses the anonymous user", status: 403,
-			config: tls.Config{MinVersion: tls.VersionTLS12, MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, tls.TLS_RSA_WITH_AES_256_GCM_SHA384}},
+			config: &tls.Config{MinVersion: tls.VersionTLS12, MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, tls.TLS_RSA_WITH_AES_256_GCM_SHA384}},
 			want: node.KubeletAnswer{Status: 403, Version: "TLS 1.2",
 				Tries: refused("TLS 1.0", "TLS 1.1", "TLS 1.3", node.OfferOtherCiphers)},
 		},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			at, connections := tlsServer(t, row.status, &row.config)
+			at, connections := tlsServer(t, row.status, row.config)
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			got, err := probeKubelet(ctx, at)
