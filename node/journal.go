@@ -139,7 +139,7 @@ func readLogFolder(h *Host, name string) (LogFolder, []Gap) {
 	f.Modes = append(f.Modes, LogMode{info.Type, info.Mode, info.UID, info.GID})
 	machines, err := h.ReadDir(name, maxLogFolders)
 	if err != nil {
-		unread.add(0, withoutMachineID(err))
+		unread.add(0, err)
 	}
 	for _, m := range machines {
 		if m.Name == "remote" {
@@ -152,7 +152,7 @@ func readLogFolder(h *Host, name string) (LogFolder, []Gap) {
 		}
 		files, err := h.ReadDir(at, maxJournals)
 		if err != nil && !IsAbsent(err) {
-			unread.add(0, withoutMachineID(err))
+			unread.add(0, err)
 		}
 		for _, file := range files {
 			look(path.Join(at, file.Name))
@@ -167,16 +167,13 @@ func readLogFolder(h *Host, name string) (LogFolder, []Gap) {
 	for i := range gaps {
 		gaps[i] = gaps[i].In("folders")
 		gaps[i].Count = 0
+		gaps[i].Reason = machineID.ReplaceAllString(gaps[i].Reason, "<machine-id>")
 	}
 	return f, gaps
 }
 
+// machineID is a name of machine-id(5), which differs between equal nodes.
 var machineID = regexp.MustCompile(`[0-9a-f]{32}`)
-
-// withoutMachineID words an error alike on every node.
-func withoutMachineID(err error) error {
-	return &Error{"listing", "journals", codeOf(err), machineID.ReplaceAllString(err.Error(), "<machine-id>")}
-}
 
 func readKernelAudit(h *Host) (KernelAudit, error) {
 	var v KernelAudit
