@@ -24,6 +24,7 @@ func Sources() []AnySource {
 		// extensions and changes of the image
 		// boot and kernel
 		// kubelet's port and certificate
+		KubeletServing,
 		// containers and runtime configuration
 		// agents
 		// inventory of executables
@@ -40,5 +41,8 @@ func Sources() []AnySource {
 		Removable,
 		Swaps,
 		// clock and logs
+		ClockSync,
+		Logs,
+		LogPrograms,
 	}
 }

@@ -188,6 +188,7 @@ type Kubelet struct {
 type Common struct {
 	Sysctls   map[string]string `json:"sysctls"`
 	Forbidden map[string]string `json:"forbidden"` // command line word → why
+	Listen    []Place           `json:"listen"`    // before Network.Listen
 }
 
 //go:embed *.yaml
@@ -250,6 +251,7 @@ func (p *Profile) inherit(c *Common) {
 	if p.Ordinary {
 		return
 	}
+	p.Network.Listen = slices.Concat(c.Listen, p.Network.Listen)
 	if p.Sysctls == nil {
 		p.Sysctls = map[string]string{}
 	}
