@@ -29,7 +29,10 @@ func Sources() []AnySource {
 		// inventory of executables
 		// executable mappings
 		// persistence
-		// credentials
+		ControlPlane,
+		Credentials,
+		ServiceAccountTokens,
+		SecretEnvironment,
 		// access
 		// clock and logs
 	}
