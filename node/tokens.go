@@ -65,17 +65,18 @@ type tokenReading struct {
 }
 
 func (r *tokenReading) read() ([]TokenVolume, []Gap, error) {
-	root := "/var/lib/kubelet"
-	if k, err := r.h.gathering.kubelet(); err == nil {
-		root = cmp.Or(k.arg("root-dir"), root)
+	k, err := r.h.gathering.kubelet()
+	if err != nil {
+		return nil, nil, err
 	}
+	root := cmp.Or(k.arg("root-dir"), "/var/lib/kubelet")
 	if !path.IsAbs(root) {
 		return nil, nil, &Error{"listing", root, Unsupported, "the kubelet's folder is relative to its working directory, which is not known"}
 	}
 	pods := path.Join(path.Clean(root)[1:], "pods")
 	entries, err := r.h.ReadDir(pods, maxPods)
-	if err != nil && !IsAbsent(err) {
-		return nil, nil, err
+	if err != nil && (!IsAbsent(err) || k.state.Found != "absent") {
+		return nil, nil, err // a kubelet that runs has such a folder
 	}
 	volumes := tally{what: "volumes of pods"}
 	for _, pod := range entries {
