@@ -14,7 +14,7 @@ const (
 	maxCredentialFiles   = 5000 // looked at, in all folders together
 	maxCredentialEntries = 2000 // in one folder
 	maxCredentialDepth   = 6
-	maxHomes             = 1000
+	maxCredentialHomes   = 1000
 )
 
 // credentialReading is what has been found so far.
@@ -36,7 +36,7 @@ func newCredentialReading(h *Host) *credentialReading {
 		if info, err := h.Lstat(dir); err == nil && info.Type == Symlink {
 			continue // the other of the two
 		}
-		entries, err := h.ReadDir(dir, maxHomes)
+		entries, err := h.ReadDir(dir, maxCredentialHomes)
 		if err != nil && !IsAbsent(err) {
 			for _, list := range []string{"homes", "cloud", "registry"} {
 				r.gap(list, "home directories in /"+dir, err)
@@ -178,7 +178,7 @@ func (r *credentialReading) walk(list, dir string, depth int) {
 		}
 		if e.Type == Directory {
 			r.walk(list, name, depth+1)
-		} else if kind := kindOf(name); kind != "" && !r.configs[name] {
+		} else if kind := credentialKind(name); kind != "" && !r.configs[name] {
 			r.readFile(list, name, kind)
 		}
 	}

@@ -219,10 +219,10 @@ func (p credentialPlace) name() string {
 	return "/" + p.path
 }
 
-// kindOf is the kind of a file in a folder that is walked, by its name; "" for
+// credentialKind is the kind of a file in a folder that is walked, by its name; "" for
 // what holds no credential by it. Configurations of the kubelet are left to
 // their own fact.
-func kindOf(name string) string {
+func credentialKind(name string) string {
 	base := strings.ToLower(name[strings.LastIndexByte(name, '/')+1:])
 	has := func(parts ...string) bool {
 		return slices.ContainsFunc(parts, func(s string) bool { return strings.Contains(base, s) })

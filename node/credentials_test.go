@@ -58,7 +58,7 @@ func credentialLines(s CredentialState) []string {
 }
 
 func TestCredentials(t *testing.T) {
-	node, ca := newKeyPair(t, false, "system:nodes"), newKeyPair(t, true, "kubernetes")
+	node, ca := newPEMPair(t, false, "system:nodes"), newPEMPair(t, true, "kubernetes")
 	for _, tt := range []struct {
 		name  string
 		files map[string]string

@@ -59,7 +59,7 @@ var SecretEnvironment = Source[SecretVariables]{
 				*list = append(*list, VariableHolder{p.name(), p.pod, names})
 			}
 		}
-		out.Host, out.Pods = holders(out.Host), holders(out.Pods)
+		out.Host, out.Pods = distinctHolders(out.Host), distinctHolders(out.Pods)
 		gaps := slices.Clone(table.gaps)
 		for _, g := range host.gaps() {
 			gaps = append(gaps, g.In("host"))
@@ -74,8 +74,8 @@ var SecretEnvironment = Source[SecretVariables]{
 // maxEnvironment is beyond what execve(2) takes by default.
 const maxEnvironment = 8 << 20
 
-// holders are sorted, and those that are alike once.
-func holders(list []VariableHolder) []VariableHolder {
+// distinctHolders are sorted, and those that are alike once.
+func distinctHolders(list []VariableHolder) []VariableHolder {
 	compare := func(a, b VariableHolder) int {
 		return cmp.Or(strings.Compare(a.Pod, b.Pod), strings.Compare(a.Program, b.Program), slices.Compare(a.Names, b.Names))
 	}

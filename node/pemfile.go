@@ -53,8 +53,8 @@ func redactPEM(b []byte) []byte {
 		kept := &pem.Block{Type: block.Type}
 		switch {
 		case strings.HasSuffix(block.Type, "PRIVATE KEY"):
-			kept.Type = keyType(block.Type)
-			kept.Headers = headersOf(keyOf(block))
+			kept.Type = pemKeyType(block.Type)
+			kept.Headers = pemHeaders(keyOf(block))
 		case block.Type == "CERTIFICATE" || block.Type == "TRUSTED CERTIFICATE" || block.Type == "X509 CERTIFICATE":
 			kept.Type = "CERTIFICATE"
 			if c, err := x509.ParseCertificate(block.Bytes); err == nil {
@@ -68,14 +68,14 @@ func redactPEM(b []byte) []byte {
 	return out
 }
 
-func keyType(t string) string {
+func pemKeyType(t string) string {
 	if slices.Contains([]string{"PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY", "DSA PRIVATE KEY", "OPENSSH PRIVATE KEY", "ENCRYPTED PRIVATE KEY"}, t) {
 		return t
 	}
 	return "PRIVATE KEY"
 }
 
-func headersOf(k PrivateKey) map[string]string {
+func pemHeaders(k PrivateKey) map[string]string {
 	headers := map[string]string{pemState: k.State}
 	if k.Public != "" {
 		headers[pemPublic] = k.Public

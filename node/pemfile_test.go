@@ -21,11 +21,11 @@ import (
 
 var certificateEnd = time.Date(2027, 5, 1, 12, 0, 0, 0, time.UTC)
 
-// aKeyPair is a private key and its certificate in PEM, and the digest of the
+// aPEMPair is a private key and its certificate in PEM, and the digest of the
 // public key.
-type aKeyPair struct{ key, certificate, public string }
+type aPEMPair struct{ key, certificate, public string }
 
-func newKeyPair(t testing.TB, ca bool, organization string) aKeyPair {
+func newPEMPair(t testing.TB, ca bool, organization string) aPEMPair {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -40,7 +40,7 @@ func newKeyPair(t testing.TB, ca bool, organization string) aKeyPair {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return aKeyPair{pemText("EC PRIVATE KEY", secret), pemText("CERTIFICATE", der), publicDigest(&key.PublicKey)}
+	return aPEMPair{pemText("EC PRIVATE KEY", secret), pemText("CERTIFICATE", der), publicDigest(&key.PublicKey)}
 }
 
 func pemText(kind string, b []byte) string {
@@ -48,7 +48,7 @@ func pemText(kind string, b []byte) string {
 }
 
 func TestPEM(t *testing.T) {
-	admin, ca := newKeyPair(t, false, "system:masters"), newKeyPair(t, true, "kubernetes")
+	admin, ca := newPEMPair(t, false, "system:masters"), newPEMPair(t, true, "kubernetes")
 	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		t.Fatal(err)
@@ -112,7 +112,7 @@ func TestPEMRefuses(t *testing.T) {
 // FuzzRedactPEM: redacting is done once, what is left parses, and no body of a
 // key is in it.
 func FuzzRedactPEM(f *testing.F) {
-	pair := newKeyPair(f, true, "system:nodes")
+	pair := newPEMPair(f, true, "system:nodes")
 	f.Add(pair.certificate + pair.key)
 	f.Add("-----BEGIN RSA PRIVATE KEY-----\nRedacted: plain\nPublic: hunter2\n\nAAAA\n-----END RSA PRIVATE KEY-----\n")
 	f.Add("-----BEGIN X PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nAAAA\n-----END X PRIVATE KEY-----\ntext")

@@ -48,7 +48,7 @@ func FuzzRedactToken(f *testing.F) {
 	f.Add(aToken(`{"sub":"system:serviceaccount:a:b","iat":1,"exp":2}`))
 	f.Add(`{"token":"yes","lifetime":"hunter2"}`)
 	f.Add("..")
-	f.Fuzz(func(t *testing.T, s string) { onlyWords(t, s, redactToken) })
+	f.Fuzz(func(t *testing.T, s string) { leavesOnlyWords(t, s, redactToken) })
 }
 
 func TestSettings(t *testing.T) {
@@ -78,7 +78,7 @@ func FuzzRedactSettings(f *testing.F) {
 	f.Add(`{"holds":"hunter2"}`)
 	f.Add("[a]\npassword=x")
 	f.Add("a: [b: {c: d}]")
-	f.Fuzz(func(t *testing.T, s string) { onlyWords(t, s, redactSettings) })
+	f.Fuzz(func(t *testing.T, s string) { leavesOnlyWords(t, s, redactSettings) })
 }
 
 func FuzzRedactKubeconfig(f *testing.F) {
@@ -97,9 +97,9 @@ func FuzzRedactKubeconfig(f *testing.F) {
 	})
 }
 
-// onlyWords holds a redactor to changing nothing twice and leaving nothing but a
+// leavesOnlyWords holds a redactor to changing nothing twice and leaving nothing but a
 // few short words.
-func onlyWords(t *testing.T, s string, redact func([]byte) []byte) {
+func leavesOnlyWords(t *testing.T, s string, redact func([]byte) []byte) {
 	t.Helper()
 	once := redact([]byte(s))
 	if twice := redact(once); !bytes.Equal(once, twice) {

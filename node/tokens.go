@@ -49,8 +49,8 @@ var ServiceAccountTokens = Source[[]TokenVolume]{
 }
 
 const (
-	maxPods         = 2000
-	maxVolumes      = 500 // of a pod
+	maxTokenPods    = 2000
+	maxPodVolumes   = 500 // of a pod
 	maxVolumeFiles  = 200
 	maxTokenVolumes = 20000
 	maxToken        = 64 << 10
@@ -74,7 +74,7 @@ func (r *tokenReading) read() ([]TokenVolume, []Gap, error) {
 		return nil, nil, &Error{"listing", root, Unsupported, "the kubelet's folder is relative to its working directory, which is not known"}
 	}
 	pods := path.Join(path.Clean(root)[1:], "pods")
-	entries, err := r.h.ReadDir(pods, maxPods)
+	entries, err := r.h.ReadDir(pods, maxTokenPods)
 	if err != nil && (!IsAbsent(err) || k.state.Found != "absent") {
 		return nil, nil, err // a kubelet that runs has such a folder
 	}
@@ -92,7 +92,7 @@ func (r *tokenReading) read() ([]TokenVolume, []Gap, error) {
 }
 
 func (r *tokenReading) readVolumes(unread *tally, dir, pod, kind string) {
-	volumes, err := r.h.ReadDir(dir, maxVolumes)
+	volumes, err := r.h.ReadDir(dir, maxPodVolumes)
 	if err != nil {
 		if !IsAbsent(err) {
 			unread.of++
@@ -116,7 +116,7 @@ func (r *tokenReading) readVolumes(unread *tally, dir, pod, kind string) {
 		}
 		for _, f := range files {
 			// A projected token may go by any name; a stored one is called "token".
-			if f.Type != Regular && f.Type != Symlink || f.Name == "..data" || kind == "secret" && f.Name != "token" || notToken(f.Name) {
+			if f.Type != Regular && f.Type != Symlink || f.Name == "..data" || kind == "secret" && f.Name != "token" || neverToken(f.Name) {
 				continue
 			}
 			name := path.Join(dir, v.Name, f.Name)
@@ -148,9 +148,9 @@ func (r *tokenReading) readVolumes(unread *tally, dir, pod, kind string) {
 	}
 }
 
-// notToken names files of projected volumes that are never opened: they are no
+// neverToken names files of projected volumes that are never opened: they are no
 // token by what they are called.
-func notToken(name string) bool {
+func neverToken(name string) bool {
 	return name == "ca.crt" || name == "namespace" || strings.HasSuffix(name, ".crt") || strings.HasSuffix(name, ".pem") || strings.HasSuffix(name, ".key")
 }
 

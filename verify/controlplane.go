@@ -22,7 +22,7 @@ var kubeProxyKubeconfigClosed = Check{
 		},
 	},
 	Judge: On3(node.Credentials.Parts("cluster"), node.ControlPlane.Parts("proxy"), node.OS.Parts("init", "pidNamespace"), func(s node.CredentialState, c node.ControlPlaneState, sys node.System, g Given) Finding {
-		if !looked(s) || c.Proxy == "" {
+		if !lookedForCredentials(s) || c.Proxy == "" {
 			return unsaid("how kube-proxy runs on it")
 		}
 		var bad, good []string
@@ -30,14 +30,14 @@ var kubeProxyKubeconfigClosed = Check{
 			if f.Kind != "kubeconfig" || f.Type != node.Regular || !isProxyFile(f.Path) {
 				continue
 			}
-			faults := beyond(f, 0o600, g.Profile.Credentials)
+			faults := credentialFaults(f, 0o600, g.Profile.Credentials)
 			bad = append(bad, faults...)
 			if len(faults) == 0 {
-				good = append(good, fileText(f))
+				good = append(good, credentialText(f))
 			}
 		}
 		if len(bad)+len(good) > 0 {
-			return judgeLists(bad, good, "open", "more than root can read the kubeconfig of kube-proxy", "only root can read the kubeconfig of kube-proxy", "")
+			return judgeCredentialLists(bad, good, "open", "more than root can read the kubeconfig of kube-proxy", "only root can read the kubeconfig of kube-proxy", "")
 		}
 		switch c.Proxy {
 		case "pod":
@@ -83,15 +83,15 @@ func judgeControlPlaneFiles(s node.CredentialState, c node.ControlPlaneState, sy
 	case roleUnknown:
 		return unsaid("whether a control plane runs on it")
 	}
-	if !looked(s) {
-		return unsaid(lookedFor)
+	if !lookedForCredentials(s) {
+		return unsaid(credentialsUnsaid)
 	}
 	var bad, good []string
 	judge := func(f node.CredentialFile, max uint32) {
-		faults := beyond(f, max, g.Profile.Credentials)
+		faults := credentialFaults(f, max, g.Profile.Credentials)
 		bad = append(bad, faults...)
 		if len(faults) == 0 {
-			good = append(good, fileText(f))
+			good = append(good, credentialText(f))
 		}
 	}
 	for _, f := range s.StaticPods {
@@ -112,7 +112,7 @@ func judgeControlPlaneFiles(s node.CredentialState, c node.ControlPlaneState, sy
 	if len(bad)+len(good) == 0 {
 		return unknown("none-found", "a control plane runs here, "+partsText(c)+", and none of its files was found where they are looked for")
 	}
-	return judgeLists(bad, good, "open", "these files of the control plane are open to more than root", fmt.Sprintf("%d files of the control plane are open to root alone", len(good)), "")
+	return judgeCredentialLists(bad, good, "open", "these files of the control plane are open to more than root", fmt.Sprintf("%d files of the control plane are open to root alone", len(good)), "")
 }
 
 var cniFilesClosed = Check{
@@ -127,8 +127,8 @@ var cniFilesClosed = Check{
 		},
 	},
 	Judge: On(node.Credentials.Parts("cni"), func(s node.CredentialState, g Given) Finding {
-		if !looked(s) {
-			return unsaid(lookedFor)
+		if !lookedForCredentials(s) {
+			return unsaid(credentialsUnsaid)
 		}
 		var bad, good []string
 		for _, f := range s.CNI {
@@ -136,18 +136,18 @@ var cniFilesClosed = Check{
 				continue
 			}
 			max := uint32(0o600)
-			if placeHas(g.Profile.Credentials.Readable, f.Path) {
+			if placeNames(g.Profile.Credentials.Readable, f.Path) {
 				max = 0o644
 			}
-			faults := beyond(f, max, g.Profile.Credentials)
+			faults := credentialFaults(f, max, g.Profile.Credentials)
 			bad = append(bad, faults...)
 			if len(faults) == 0 {
-				good = append(good, fileText(f))
+				good = append(good, credentialText(f))
 			}
 		}
 		if len(bad)+len(good) == 0 {
 			return unknown("none-found", "no configuration of a network plugin was found in /etc/cni/net.d and its like; the runtime may read another folder")
 		}
-		return judgeLists(bad, good, "open", "these files of network plugins are open to more than root", fmt.Sprintf("%d files of network plugins are open to root alone", len(good)), "")
+		return judgeCredentialLists(bad, good, "open", "these files of network plugins are open to more than root", fmt.Sprintf("%d files of network plugins are open to root alone", len(good)), "")
 	}),
 }

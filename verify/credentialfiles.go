@@ -13,14 +13,14 @@ import (
 // credentialRefs is what every check of credentials is evidence for.
 var credentialRefs = []Ref{{sp80053, "IA-5"}, {sp80053, "SC-28"}, {sp80053, "AC-6"}, {pciDSS, "8.3.2"}, {iso27001, "8.3"}}
 
-// looked reports whether the node looked for credentials at all.
-func looked(s node.CredentialState) bool { return len(s.Looked) > 0 }
+// lookedForCredentials reports whether the node looked for credentials at all.
+func lookedForCredentials(s node.CredentialState) bool { return len(s.Looked) > 0 }
 
-const lookedFor = "which credentials lie on it"
+const credentialsUnsaid = "which credentials lie on it"
 
-// judgeLists is a judge's answer over what was found: each fault ends in fail,
+// judgeCredentialLists is a judge's answer over what was found: each fault ends in fail,
 // and each file that was looked at and found well in pass.
-func judgeLists(bad, good []string, code, badReason, goodReason, none string) Finding {
+func judgeCredentialLists(bad, good []string, code, badReason, goodReason, none string) Finding {
 	for _, list := range []*[]string{&bad, &good} {
 		slices.Sort(*list)
 		*list = slices.Compact(*list)
@@ -34,18 +34,18 @@ func judgeLists(bad, good []string, code, badReason, goodReason, none string) Fi
 	return pass("none", none)
 }
 
-// holdsKey reports whether there is a private key in the file, by what was read
+// holdsPrivateKey reports whether there is a private key in the file, by what was read
 // of it or else by its name.
-func holdsKey(f node.CredentialFile) bool {
+func holdsPrivateKey(f node.CredentialFile) bool {
 	return len(f.Keys) > 0 || len(f.Certificates) == 0 && (path.Ext(f.Path) == ".key" || strings.HasPrefix(path.Base(f.Path), "id_"))
 }
 
-func fileText(f node.CredentialFile) string {
+func credentialText(f node.CredentialFile) string {
 	return fmt.Sprintf("%s %04o %d:%d", f.Path, f.Mode, f.UID, f.GID)
 }
 
-// beyond says what a file's mode and owner allow beyond max and root.
-func beyond(f node.CredentialFile, max uint32, declared profiles.Credentials) []string {
+// credentialFaults says what a file's mode and owner allow beyond max and root.
+func credentialFaults(f node.CredentialFile, max uint32, declared profiles.Credentials) []string {
 	var faults []string
 	if f.Mode&^max != 0 {
 		faults = append(faults, fmt.Sprintf("%s: mode %04o is more than %04o", f.Path, f.Mode, max))
@@ -63,7 +63,7 @@ func ownerDeclared(f node.CredentialFile, declared profiles.Credentials) bool {
 // readersOf says who but root (or a declared owner, or the owner of a home) can
 // read a file, as its mode and the folders above it allow; "" for nobody.
 func readersOf(f node.CredentialFile, s node.CredentialState, declared profiles.Credentials) string {
-	if placeHas(declared.Readable, f.Path) {
+	if placeNames(declared.Readable, f.Path) {
 		return ""
 	}
 	for _, d := range s.Folders {
@@ -72,7 +72,7 @@ func readersOf(f node.CredentialFile, s node.CredentialState, declared profiles.
 		}
 	}
 	switch {
-	case !ownerDeclared(f, declared) && !ownHome(f, s):
+	case !ownerDeclared(f, declared) && !inOwnHome(f, s):
 		return fmt.Sprintf("%s: user %d owns it", f.Path, f.UID)
 	case f.Mode&0o006 != 0:
 		return fmt.Sprintf("%s: mode %04o lets every user read or write it", f.Path, f.Mode)
@@ -82,13 +82,13 @@ func readersOf(f node.CredentialFile, s node.CredentialState, declared profiles.
 	return ""
 }
 
-// ownHome reports whether a folder above the file, other than /, belongs to the
+// inOwnHome reports whether a folder above the file, other than /, belongs to the
 // file's own owner: a home directory.
-func ownHome(f node.CredentialFile, s node.CredentialState) bool {
+func inOwnHome(f node.CredentialFile, s node.CredentialState) bool {
 	return slices.ContainsFunc(s.Folders, func(d node.Folder) bool { return d.UID == f.UID && d.Path != "/" && below(f.Path, d.Path) })
 }
 
-func placeHas(places []profiles.Place, p string) bool {
+func placeNames(places []profiles.Place, p string) bool {
 	return slices.ContainsFunc(places, func(place profiles.Place) bool { return matches(p, place.Path) })
 }
 

@@ -53,8 +53,8 @@ var kubeletKeysClosed = Check{
 }
 
 func judgeKeys(s node.CredentialState, g Given) Finding {
-	if !looked(s) {
-		return unsaid(lookedFor)
+	if !lookedForCredentials(s) {
+		return unsaid(credentialsUnsaid)
 	}
 	var bad, good []string
 	for _, f := range slices.Concat(s.Kubelet, s.Cluster, s.System) {
@@ -63,19 +63,19 @@ func judgeKeys(s node.CredentialState, g Given) Finding {
 			continue
 		}
 		max := uint32(0o600)
-		if f.Kind == "pem" && !holdsKey(f) {
+		if f.Kind == "pem" && !holdsPrivateKey(f) {
 			max = 0o644
 		}
-		faults := beyond(f, max, g.Profile.Credentials)
+		faults := credentialFaults(f, max, g.Profile.Credentials)
 		bad = append(bad, faults...)
 		if len(faults) == 0 {
-			good = append(good, fileText(f))
+			good = append(good, credentialText(f))
 		}
 	}
 	if len(bad)+len(good) == 0 {
 		return unknown("none-found", "a kubelet runs, and none of its keys was found in "+strings.Join(s.Looked, ", "))
 	}
-	return judgeLists(bad, good, "open", "these are open to more than root", fmt.Sprintf("%d keys, certificates and tokens are open to root alone, certificates readable", len(good)), "")
+	return judgeCredentialLists(bad, good, "open", "these are open to more than root", fmt.Sprintf("%d keys, certificates and tokens are open to root alone, certificates readable", len(good)), "")
 }
 
 var noAdminCredentials = Check{
@@ -109,7 +109,7 @@ func adminCredential(f node.CredentialFile, home bool) string {
 		return "a kubeconfig in a home directory"
 	case slices.ContainsFunc(f.Certificates, masters):
 		return "a certificate of system:masters"
-	case f.Kind == "pem" && holdsKey(f) && etcdKey(f.Path):
+	case f.Kind == "pem" && holdsPrivateKey(f) && etcdKey(f.Path):
 		return "a key of etcd"
 	}
 	return ""
@@ -120,16 +120,16 @@ func etcdKey(p string) bool {
 }
 
 func judgeAdmin(s node.CredentialState, c node.ControlPlaneState, sys node.System, g Given) Finding {
-	if !looked(s) {
-		return unsaid(lookedFor)
+	if !lookedForCredentials(s) {
+		return unsaid(credentialsUnsaid)
 	}
 	var bad, cluster, declared []string
-	add := func(files []node.CredentialFile, home bool, list *[]string) {
-		for _, f := range files {
+	add := func(credentialFiles []node.CredentialFile, home bool, list *[]string) {
+		for _, f := range credentialFiles {
 			why := adminCredential(f, home)
 			switch {
 			case f.Type != node.Regular || why == "":
-			case placeHas(g.Profile.Credentials.Allowed, f.Path):
+			case placeNames(g.Profile.Credentials.Allowed, f.Path):
 				declared = append(declared, f.Path+": "+why)
 			default:
 				*list = append(*list, f.Path+": "+why)
@@ -178,8 +178,8 @@ var noCAKeys = Check{
 }
 
 func judgeCAKeys(s node.CredentialState, c node.ControlPlaneState, sys node.System, g Given) Finding {
-	if !looked(s) {
-		return unsaid(lookedFor)
+	if !lookedForCredentials(s) {
+		return unsaid(credentialsUnsaid)
 	}
 	authorities := map[string]bool{}
 	for _, f := range slices.Concat(s.Kubelet, s.Cluster, s.System, s.Homes) {
@@ -188,13 +188,13 @@ func judgeCAKeys(s node.CredentialState, c node.ControlPlaneState, sys node.Syst
 		}
 	}
 	var bad, cluster, declared []string
-	for i, files := range [][]node.CredentialFile{s.Homes, slices.Concat(s.Kubelet, s.Cluster, s.System)} {
-		for _, f := range files {
+	for i, credentialFiles := range [][]node.CredentialFile{s.Homes, slices.Concat(s.Kubelet, s.Cluster, s.System)} {
+		for _, f := range credentialFiles {
 			why := signingKey(f, authorities)
 			item := f.Path + ": " + why
 			switch {
 			case f.Type != node.Regular || why == "":
-			case placeHas(g.Profile.Credentials.Allowed, f.Path):
+			case placeNames(g.Profile.Credentials.Allowed, f.Path):
 				declared = append(declared, item)
 			case i == 0:
 				bad = append(bad, item)
@@ -210,7 +210,7 @@ func signingKey(f node.CredentialFile, authorities map[string]bool) string {
 	if f.Kind == "encryption-key" {
 		return "the key that encrypts etcd"
 	}
-	if f.Kind != "pem" || !holdsKey(f) {
+	if f.Kind != "pem" || !holdsPrivateKey(f) {
 		return ""
 	}
 	if slices.ContainsFunc(f.Keys, func(k node.PrivateKey) bool { return k.Public != "" && authorities[k.Public] }) {
@@ -247,8 +247,8 @@ var bootstrapCredentialGone = Check{
 }
 
 func judgeBootstrap(s node.CredentialState, k node.KubeletState, g Given) Finding {
-	if !looked(s) {
-		return unsaid(lookedFor)
+	if !lookedForCredentials(s) {
+		return unsaid(credentialsUnsaid)
 	}
 	var bad, open, ended, declared []string
 	for _, f := range slices.Concat(s.Kubelet, s.Cluster) {
@@ -256,7 +256,7 @@ func judgeBootstrap(s node.CredentialState, k node.KubeletState, g Given) Findin
 			continue
 		}
 		switch {
-		case placeHas(g.Profile.Credentials.Allowed, f.Path):
+		case placeNames(g.Profile.Credentials.Allowed, f.Path):
 			declared = append(declared, f.Path)
 		case f.Content != "read" || f.Credential == "unknown":
 			open = append(open, f.Path)
@@ -312,8 +312,8 @@ var nodeClientCertificateValid = Check{
 		if f, none := withoutKubelet(k); none {
 			return f
 		}
-		if !looked(s) {
-			return unsaid(lookedFor)
+		if !lookedForCredentials(s) {
+			return unsaid(credentialsUnsaid)
 		}
 		switch k.Credential {
 		case "exec":

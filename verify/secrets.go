@@ -22,13 +22,13 @@ var noCloudKeys = Check{
 		},
 	},
 	Judge: On(node.Credentials.Parts("cloud"), func(s node.CredentialState, g Given) Finding {
-		if !looked(s) {
-			return unsaid(lookedFor)
+		if !lookedForCredentials(s) {
+			return unsaid(credentialsUnsaid)
 		}
 		var bad, open, good []string
 		for _, f := range s.Cloud {
 			switch {
-			case f.Type != node.Regular || f.Size == 0 || placeHas(g.Profile.Credentials.Allowed, f.Path):
+			case f.Type != node.Regular || f.Size == 0 || placeNames(g.Profile.Credentials.Allowed, f.Path):
 			case f.Kind != "settings" || f.Holds == "secret":
 				bad = append(bad, f.Path)
 			case f.Holds == "none":
@@ -62,12 +62,12 @@ var noUserKeys = Check{
 		},
 	},
 	Judge: On(node.Credentials.Parts("homes"), func(s node.CredentialState, g Given) Finding {
-		if !looked(s) {
-			return unsaid(lookedFor)
+		if !lookedForCredentials(s) {
+			return unsaid(credentialsUnsaid)
 		}
 		var bad []string
 		for _, f := range s.Homes {
-			if f.Kind != "pem" || f.Type != node.Regular || placeHas(g.Profile.Credentials.Allowed, f.Path) || f.Content == "read" && len(f.Keys) == 0 {
+			if f.Kind != "pem" || f.Type != node.Regular || placeNames(g.Profile.Credentials.Allowed, f.Path) || f.Content == "read" && len(f.Keys) == 0 {
 				continue
 			}
 			state := "unknown"
@@ -97,8 +97,8 @@ var registryCredentialsClosed = Check{
 		},
 	},
 	Judge: On(node.Credentials.Parts("registry"), func(s node.CredentialState, g Given) Finding {
-		if !looked(s) {
-			return unsaid(lookedFor)
+		if !lookedForCredentials(s) {
+			return unsaid(credentialsUnsaid)
 		}
 		return judgeReaders(s.Registry, s, g, "passwords for registries can be read by others", "are closed", "no file with a password for a registry was found")
 	}),
@@ -120,25 +120,25 @@ var userDataClosed = Check{
 		},
 	},
 	Judge: On(node.Credentials.Parts("userData"), func(s node.CredentialState, g Given) Finding {
-		if !looked(s) {
-			return unsaid(lookedFor)
+		if !lookedForCredentials(s) {
+			return unsaid(credentialsUnsaid)
 		}
 		return judgeReaders(s.UserData, s, g, "provisioning data can be read by others than root", "are closed", "no provisioning data lies where it is known to")
 	}),
 }
 
 // judgeReaders is the finding over files that nobody but root may read.
-func judgeReaders(files []node.CredentialFile, s node.CredentialState, g Given, badReason, goodReason, none string) Finding {
+func judgeReaders(credentialFiles []node.CredentialFile, s node.CredentialState, g Given, badReason, goodReason, none string) Finding {
 	var bad, good []string
-	for _, f := range files {
+	for _, f := range credentialFiles {
 		if f.Type != node.Regular && f.Type != node.Directory || f.Holds == "none" {
 			continue
 		}
 		if who := readersOf(f, s, g.Profile.Credentials); who != "" {
 			bad = append(bad, who)
 		} else {
-			good = append(good, fileText(f))
+			good = append(good, credentialText(f))
 		}
 	}
-	return judgeLists(bad, good, "open", badReason, fmt.Sprintf("%d files %s", len(good), goodReason), none)
+	return judgeCredentialLists(bad, good, "open", badReason, fmt.Sprintf("%d files %s", len(good), goodReason), none)
 }

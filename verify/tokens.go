@@ -34,9 +34,9 @@ var serviceAccountTokensInMemory = Check{
 			"": "The kubelet mounts a tmpfs by itself: look at its log for a mount that failed, and at what wrote below /var/lib/kubelet/pods while the volume was not mounted; then drain the node and restart it.",
 		},
 	},
-	Judge: onTokens(func(tokens []node.TokenVolume) Finding {
+	Judge: onTokens(func(someTokens []node.TokenVolume) Finding {
 		var bad []string
-		for _, t := range tokens {
+		for _, t := range someTokens {
 			if t.On != "tmpfs" && t.On != "ramfs" {
 				bad = append(bad, tokenText(t)+" on "+t.On)
 			}
@@ -44,7 +44,7 @@ var serviceAccountTokensInMemory = Check{
 		if len(bad) > 0 {
 			return fail("on-disk", "tokens are on a disk: "+strings.Join(bad, "; "), bad...)
 		}
-		return pass("in-memory", fmt.Sprintf("all %d tokens are in memory", len(tokens)))
+		return pass("in-memory", fmt.Sprintf("all %d tokens are in memory", len(someTokens)))
 	}),
 }
 
@@ -59,9 +59,9 @@ var serviceAccountTokensShortLived = Check{
 			"": "Take the longer expirationSeconds out of the projected volume of the pods that are named; --service-account-extend-token-expiration=false on kube-apiserver ends the extension to a year, once no client of the cluster reads its token only at start.",
 		},
 	},
-	Judge: onTokens(func(tokens []node.TokenVolume) Finding {
+	Judge: onTokens(func(someTokens []node.TokenVolume) Finding {
 		var bad, open, extended []string
-		for _, t := range tokens {
+		for _, t := range someTokens {
 			item := tokenText(t)
 			switch {
 			case t.Kind != "projected":
@@ -99,9 +99,9 @@ var noLegacyTokenSecrets = Check{
 			"": "Let the pods that are named use the projected token (drop the volume, automountServiceAccountToken is enough), then delete the Secret of type kubernetes.io/service-account-token.",
 		},
 	},
-	Judge: onTokens(func(tokens []node.TokenVolume) Finding {
+	Judge: onTokens(func(someTokens []node.TokenVolume) Finding {
 		var bad []string
-		for _, t := range tokens {
+		for _, t := range someTokens {
 			if t.Kind == "secret" {
 				bad = append(bad, tokenText(t))
 			}
@@ -109,6 +109,6 @@ var noLegacyTokenSecrets = Check{
 		if len(bad) > 0 {
 			return fail("stored", "pods use tokens that are stored in the cluster: "+strings.Join(bad, "; "), bad...)
 		}
-		return pass("none", fmt.Sprintf("none of the %d tokens on this node comes from a Secret", len(tokens)))
+		return pass("none", fmt.Sprintf("none of the %d tokens on this node comes from a Secret", len(someTokens)))
 	}),
 }
