@@ -30,7 +30,10 @@ func Sources() []AnySource {
 		// inventory of executables
 		// executable mappings
 		// persistence
-		// credentials
+		ControlPlane,
+		Credentials,
+		ServiceAccountTokens,
+		SecretEnvironment,
 		// access
 		LoginServices,
 		SSH,
