@@ -114,6 +114,7 @@ const (
 	AskSubvolume = "btrfs-subvolume" // Subvolume: BTRFS_IOC_SUBVOL_GETFLAGS
 	AskVerity    = "fs-verity"       // FileVerity: statx(2) STATX_ATTR_VERITY
 	AskExe       = "executable"      // Executable: statx(2) of a process's exe, whose folder in /proc is the path
+	AskGoBuild   = "go-build"        // GoBuild: what the Go linker wrote into an executable
 )
 
 // Uname is the answer to AskUname.
@@ -158,6 +159,16 @@ type Subvolume struct {
 type Executable struct {
 	Mount uint64 `json:"mount"` // number of its mount, as in proc_pid_mountinfo(5); 0 before Linux 5.8
 	Dev   string `json:"dev"`   // major:minor of its file system
+}
+
+// GoBuild is the answer to AskGoBuild. Source: runtime/debug.BuildInfo.
+type GoBuild struct {
+	Go      string `json:"go"`      // the compiler's version
+	Module  string `json:"module"`  // path of the main module
+	Version string `json:"version"` // its version, or "(devel)"
+	// Kubernetes is what the linker was told that version.gitVersion of
+	// k8s.io/component-base is; "" where it was not, or -trimpath took it out.
+	Kubernetes string `json:"kubernetes,omitempty"`
 }
 
 // FileVerity is the answer to AskVerity.
