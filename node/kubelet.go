@@ -19,6 +19,11 @@ type KubeletState struct {
 	Program string `json:"program"`
 	// Embedder is "k3s", "rke2" or another program's name where Found is "embedded".
 	Embedder string `json:"embedder,omitempty"`
+	// Version is the release of Kubernetes that runs ("v1.31.2"), "" where it could
+	// not be told. VersionFrom is where that was read, or why it could not be told,
+	// which is no gap: what depends on it says so.
+	Version     string `json:"version"`
+	VersionFrom string `json:"versionFrom"`
 	// Config is the file that --config names, ConfigDir the folder that
 	// --config-dir names; "" where the argument is not there.
 	Config    string `json:"config"`
@@ -61,7 +66,10 @@ type KubeletOverride struct {
 
 // KubeletFile is a file that matters to the kubelet. Its content is not kept.
 type KubeletFile struct {
-	Role string `json:"role"` // "config", "drop-in", "kubeconfig", "bootstrap-kubeconfig", "client-ca"
+	// Role is "config", "drop-in", "kubeconfig", "bootstrap-kubeconfig", "client-ca",
+	// "serving-certificate" or "serving-key"; of other sources "static-pods",
+	// "manifest", "unit" or "environment".
+	Role string `json:"role"`
 	Path string `json:"path"`
 	// Found is "yes", "no", or "unknown" where the program may not see it.
 	Found string `json:"found"`
@@ -96,6 +104,7 @@ type kubeletReading struct {
 	// values rather than text.
 	settings *kubeletSettings
 	args     []kubeletArg
+	cgroup   string            // of the process
 	read     map[string][]byte // by path relative to the root
 }
 
@@ -143,6 +152,8 @@ func readKubelet(h *Host) (*kubeletReading, error) {
 	if p.exe == "" {
 		r.state.Program = p.comm
 	}
+	r.cgroup = p.cgroup
+	r.readVersion(h, table, p)
 	if found.others > 0 {
 		r.unread("other kubelets of this node", &Error{"choosing", "kubelet", Failed, "several kubelets run with different arguments; the one with the lowest process number was read"})
 	}
@@ -206,15 +217,24 @@ func (r *kubeletReading) readPlaces(h *Host) {
 	for _, name := range []string{"bootstrap-kubeconfig", "experimental-bootstrap-kubeconfig"} {
 		r.addFile(h, "bootstrap-kubeconfig", r.arg(name))
 	}
-	if ca, ok := r.settings.values["authentication.x509.clientCAFile"]; ok {
-		name, _ := ca.value.(string)
-		if name != "" && !path.IsAbs(name) && strings.HasPrefix(ca.from[0], "file ") {
-			// The kubelet resolves paths in its file against the file's folder.
-			// Source: pkg/kubelet/kubeletconfig/configfiles.
-			name = path.Join(path.Dir(strings.TrimPrefix(ca.from[0], "file ")), name)
-		}
-		r.addFile(h, "client-ca", name)
+	r.addFile(h, "client-ca", r.place("authentication.x509.clientCAFile"))
+	r.addFile(h, "serving-certificate", r.place("tlsCertFile"))
+	r.addFile(h, "serving-key", r.place("tlsPrivateKeyFile"))
+}
+
+// place is the path that a setting names, "" where it names none. The kubelet
+// resolves the paths in its files against the folder of that file.
+// Source: pkg/kubelet/kubeletconfig/configfiles.
+func (r *kubeletReading) place(key string) string {
+	s, ok := r.settings.values[key]
+	if !ok {
+		return ""
 	}
+	name, _ := s.value.(string)
+	if name != "" && !path.IsAbs(name) && strings.HasPrefix(s.from[0], "file ") {
+		return path.Join(path.Dir(strings.TrimPrefix(s.from[0], "file ")), name)
+	}
+	return name
 }
 
 func (r *kubeletReading) readConfig(h *Host, role, name string) {
@@ -293,18 +313,26 @@ func (r *kubeletReading) addFile(h *Host, role, name string) {
 	if name == "" {
 		return
 	}
-	f := KubeletFile{Role: role, Path: name, Found: "unknown"}
-	if path.IsAbs(name) {
-		f.Path = path.Clean(name)
-		info, err := h.Stat(strings.TrimPrefix(f.Path, "/"))
-		switch {
-		case err == nil:
-			f.Found, f.Mode, f.UID, f.GID = "yes", info.Mode, info.UID, info.GID
-		case IsAbsent(err):
-			f.Found = "no"
-		}
-	}
+	f, _ := kubeletFile(h, role, name)
 	r.state.Files = append(r.state.Files, f)
+}
+
+// kubeletFile is mode and owner of what a path leads to, and why they are not
+// known.
+func kubeletFile(h *Host, role, name string) (KubeletFile, error) {
+	f := KubeletFile{Role: role, Path: name, Found: "unknown"}
+	if !path.IsAbs(name) {
+		return f, nil
+	}
+	f.Path = path.Clean(name)
+	info, err := h.Stat(strings.TrimPrefix(f.Path, "/"))
+	switch {
+	case err == nil:
+		f.Found, f.Mode, f.UID, f.GID = "yes", info.Mode, info.UID, info.GID
+	case IsAbsent(err):
+		f.Found = "no"
+	}
+	return f, err
 }
 
 // finish makes the state out of the settings, without a nil list in it.

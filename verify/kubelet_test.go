@@ -276,7 +276,7 @@ func TestKubeletChecksAreWhole(t *testing.T) {
 		}
 	}
 	for key := range kubeletDefaults {
-		if _, f := effective(kubelet(), key); f != nil {
+		if _, f := effective(with(kubelet(), func(k *node.KubeletState) { k.Version = "v1.31.2" }), key); f != nil {
 			t.Errorf("default of %s with --config: %s", key, f.Reason)
 		}
 	}

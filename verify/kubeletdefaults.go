@@ -5,41 +5,110 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/seaworthy/seaworthy/node"
 )
 
 // kubeletDefault is what the kubelet does where a setting is not written, as
-// compact JSON. The two differ because arguments keep defaults that are older
-// than the configuration file. Where they are "" the default depends on the
-// kubelet's version, which is not known.
+// compact JSON, from a minor version on. The two differ because arguments keep
+// defaults that are older than the configuration file.
 type kubeletDefault struct {
+	since         int    // 29 for 1.29; 0 for every release since 1.16
 	withConfig    string // --config is given
 	withoutConfig string // it is not, --config-dir or not
 }
 
-// kubeletDefaults are those that no release since 1.16 has changed.
-// Sources: Kubernetes pkg/kubelet/apis/config/v1beta1/defaults.go;
-// cmd/kubelet/app/options/options.go, applyLegacyDefaults (the four that differ);
-// cmd/kubelet/app/server.go, loadConfigFile (evictionHard: until 1.24 it was a
-// default of both, since then of the file alone); component-base/cli/flag/ciphersuites_flag.go
-// (DefaultTLSVersion).
-var kubeletDefaults = map[string]kubeletDefault{
-	"authentication.anonymous.enabled": {"false", "true"},
-	"authentication.x509.clientCAFile": {`""`, `""`},
-	"authorization.mode":               {`"Webhook"`, `"AlwaysAllow"`},
-	"enforceNodeAllocatable":           {`["pods"]`, `["pods"]`},
-	"evictionHard":                     {hardEvictionDefault, ""},
-	"kubeReserved":                     {"{}", "{}"},
-	"mergeDefaultEvictionSettings":     {"false", "false"},
-	"protectKernelDefaults":            {"false", "false"},
-	"readOnlyPort":                     {"0", "10255"},
-	"reservedSystemCPUs":               {`""`, `""`},
-	"rotateCertificates":               {"false", "false"},
-	"systemReserved":                   {"{}", "{}"},
-	"tlsCipherSuites":                  {"[]", "[]"}, // Go's own choice
-	"tlsMinVersion":                    {`"VersionTLS12"`, `"VersionTLS12"`},
+// kubeletDefaults are the defaults of settings that are judged, each by the minor
+// versions that changed it, oldest first. A setting that an older release does
+// not have stands with what that release does.
+// Sources: Kubernetes pkg/kubelet/apis/config/v1beta1/defaults.go, and the comments
+// of k8s.io/kubelet/config/v1beta1/types.go, which a test compares for every minor
+// version since 1.18; cmd/kubelet/app/options/options.go, applyLegacyDefaults (those
+// that differ without a file); cmd/kubelet/app/server.go, loadConfigFile
+// (evictionHard: until 1.24 it was a default of both, since then of the file
+// alone); component-base/cli/flag/ciphersuites_flag.go (DefaultTLSVersion).
+var kubeletDefaults = map[string][]kubeletDefault{
+	"allowedUnsafeSysctls":             always("[]"),
+	"authentication.anonymous.enabled": {{0, "false", "true"}},
+	"authentication.webhook.enabled":   {{0, "true", "false"}},
+	"authentication.x509.clientCAFile": always(`""`),
+	"authorization.mode":               {{0, `"Webhook"`, `"AlwaysAllow"`}},
+	"containerLogMaxFiles":             always("5"),
+	"containerLogMaxSize":              always(`"10Mi"`),
+	"enableDebugFlagsHandler":          always("true"), // a setting since 1.21
+	"enableDebuggingHandlers":          always("true"),
+	"enableProfilingHandler":           always("true"),  // a setting since 1.21
+	"enableSystemLogQuery":             always("false"), // since 1.27
+	"enforceNodeAllocatable":           always(`["pods"]`),
+	"eventRecordQPS":                   {{0, "5", "5"}, {27, "50", "50"}},
+	"evictionHard":                     {{0, hardEvictionDefault, hardEvictionDefault}, {24, hardEvictionDefault, "{}"}},
+	"featureGates":                     always("{}"),
+	"healthzBindAddress":               always(`"127.0.0.1"`),
+	"healthzPort":                      always("10248"),
+	"imageGCHighThresholdPercent":      always("85"),
+	"imageGCLowThresholdPercent":       always("80"),
+	"kubeReserved":                     always("{}"),
+	"makeIPTablesUtilChains":           always("true"),
+	"mergeDefaultEvictionSettings":     always("false"), // since 1.33
+	"podPidsLimit":                     always("-1"),
+	"protectKernelDefaults":            always("false"),
+	"readOnlyPort":                     {{0, "0", "10255"}},
+	"reservedSystemCPUs":               always(`""`),
+	"rotateCertificates":               always("false"),
+	"seccompDefault":                   always("false"), // since 1.22
+	"serverTLSBootstrap":               always("false"),
+	"staticPodPath":                    always(`""`),
+	"staticPodURL":                     always(`""`),
+	"streamingConnectionIdleTimeout":   always(`"4h"`),
+	"systemReserved":                   always("{}"),
+	"tlsCertFile":                      always(`""`),
+	"tlsCipherSuites":                  always("[]"), // Go's own choice
+	"tlsMinVersion":                    always(`"VersionTLS12"`),
+	"tlsPrivateKeyFile":                always(`""`),
+}
+
+// always is a default that no release has changed, with --config and without.
+func always(json string) []kubeletDefault { return []kubeletDefault{{0, json, json}} }
+
+// defaultOf is what a kubelet does without a setting; ok is false where that
+// depends on its version, which is not known.
+func defaultOf(k node.KubeletState, key string) (json, from string, ok bool) {
+	minor, known := kubeletMinor(k)
+	var last string
+	for i, d := range kubeletDefaults[key] {
+		if known && d.since > minor {
+			break
+		}
+		value := d.withConfig
+		if k.Config == "" {
+			value = d.withoutConfig
+		}
+		if !known && i > 0 && value != last {
+			return "", "", false
+		}
+		last = value
+	}
+	from = "the kubelet's default with --config"
+	if k.Config == "" {
+		from = "the kubelet's default without --config"
+	}
+	if known && len(kubeletDefaults[key]) > 1 {
+		from += " in " + k.Version
+	}
+	return last, from, last != ""
+}
+
+// kubeletMinor is the minor version of the kubelet: 31 for v1.31.2.
+func kubeletMinor(k node.KubeletState) (minor int, ok bool) {
+	rest, ok := strings.CutPrefix(k.Version, "v1.")
+	if !ok {
+		return 0, false
+	}
+	digits, _, _ := strings.Cut(rest, ".")
+	minor, err := strconv.Atoi(digits)
+	return minor, err == nil && minor >= 0
 }
 
 // hardEvictionDefault is pkg/kubelet/eviction/defaults_linux.go without
@@ -81,12 +150,13 @@ func effective(k node.KubeletState, key string) (kubeletSetting, *Finding) {
 	if written {
 		return kubeletSetting{key, v.JSON, v.From, true}, nil
 	}
-	d, from := kubeletDefaults[key].withConfig, "the kubelet's default with --config"
-	if k.Config == "" {
-		d, from = kubeletDefaults[key].withoutConfig, "the kubelet's default without --config"
-	}
-	if d == "" {
-		f := unknown("default-depends-on-version", key+" is not set, and what the kubelet then does depends on its version, which is not known", key)
+	d, from, ok := defaultOf(k, key)
+	if !ok {
+		why := k.VersionFrom
+		if why == "" {
+			why = "the node did not say why"
+		}
+		f := unknown("default-depends-on-version", fmt.Sprintf("%s is not set, and what the kubelet then does depends on its version, which is not known: %s", key, why), key)
 		return kubeletSetting{}, &f
 	}
 	return kubeletSetting{key, d, from, false}, nil
