@@ -43,7 +43,8 @@ type KubeletState struct {
 	// Unknown are keys that this program does not know, with their place.
 	Unknown []string `json:"unknown"`
 	// Unread are the gaps that are places of settings. What is not in Values may
-	// stand there, and what comes from a file may be overridden there.
+	// stand there, and what comes from a file may be overridden there. One in part
+	// "values" is a file, so that Flags are all that there are.
 	Unread []Gap `json:"unread"`
 	// Flags are the names of the arguments, sorted, without values.
 	Flags []string `json:"flags"`
@@ -178,9 +179,13 @@ func readKubelet(h *Host) (*kubeletReading, error) {
 	return r.finish(), nil
 }
 
-// unread notes a place of settings that could not be read.
-func (r *kubeletReading) unread(what string, err error) {
-	g := GapOf(what, err)
+// unread notes a place of arguments that could not be read, and therefore of
+// settings and of files that are named; unreadFile one of settings alone.
+func (r *kubeletReading) unread(what string, err error) { r.note(GapOf(what, err)) }
+
+func (r *kubeletReading) unreadFile(what string, err error) { r.note(GapOf(what, err).In("values")) }
+
+func (r *kubeletReading) note(g Gap) {
 	r.state.Unread = append(r.state.Unread, g)
 	r.gaps = append(r.gaps, g)
 }
@@ -207,10 +212,10 @@ func (r *kubeletReading) readPlaces(h *Host) {
 	}
 	if dir := r.arg("dynamic-config-dir"); dir != "" {
 		// Removed in 1.24: the API server could replace the whole configuration.
-		r.unread("the dynamic configuration in "+dir, &Error{"reading", dir, Unsupported, "dynamic kubelet configuration is not followed"})
+		r.unreadFile("the dynamic configuration in "+dir, &Error{"reading", dir, Unsupported, "dynamic kubelet configuration is not followed"})
 	}
 	for _, err := range r.settings.mergeArgs(r.args) {
-		r.unread("an argument of the kubelet", err)
+		r.unreadFile("an argument of the kubelet", err)
 	}
 	r.addFile(h, "kubeconfig", r.arg("kubeconfig"))
 	r.readCredential(h, r.arg("kubeconfig"))
@@ -240,14 +245,14 @@ func (r *kubeletReading) place(key string) string {
 func (r *kubeletReading) readConfig(h *Host, role, name string) {
 	what := "kubelet configuration " + name
 	if !path.IsAbs(name) {
-		r.unread(what, &Error{"reading", name, Unsupported, "the path is relative to the kubelet's working directory, which is not known"})
+		r.unreadFile(what, &Error{"reading", name, Unsupported, "the path is relative to the kubelet's working directory, which is not known"})
 		return
 	}
 	r.addFile(h, role, name)
 	rel := strings.TrimPrefix(path.Clean(name), "/")
 	b, err := h.ReadSecret(rel, maxKubeletConfig, redactKubeletConfig)
 	if err != nil {
-		r.unread(what, err)
+		r.unreadFile(what, err)
 		return
 	}
 	r.read[rel] = b
@@ -256,7 +261,7 @@ func (r *kubeletReading) readConfig(h *Host, role, name string) {
 		err = r.settings.mergeFile(config, "file "+path.Clean(name))
 	}
 	if err != nil {
-		r.unread(what, err)
+		r.unreadFile(what, err)
 	}
 }
 
@@ -266,13 +271,13 @@ func (r *kubeletReading) readConfig(h *Host, role, name string) {
 func (r *kubeletReading) readDropIns(h *Host, dir string) {
 	what := "kubelet configuration folder " + dir
 	if !path.IsAbs(dir) {
-		r.unread(what, &Error{"listing", dir, Unsupported, "the path is relative to the kubelet's working directory, which is not known"})
+		r.unreadFile(what, &Error{"listing", dir, Unsupported, "the path is relative to the kubelet's working directory, which is not known"})
 		return
 	}
 	top := strings.TrimPrefix(path.Clean(dir), "/")
 	info, err := h.Lstat(top)
 	if err != nil {
-		r.unread(what, err)
+		r.unreadFile(what, err)
 		return
 	}
 	if info.Type != Directory && !strings.HasSuffix(dir, "/") {
@@ -286,7 +291,7 @@ func (r *kubeletReading) readDropIns(h *Host, dir string) {
 			err = &Error{"listing", "/" + name, TooLarge, "more than 8 folders deep"}
 		}
 		if err != nil {
-			r.unread(what, err)
+			r.unreadFile(what, err)
 			return
 		}
 		for _, e := range entries {
@@ -296,7 +301,7 @@ func (r *kubeletReading) readDropIns(h *Host, dir string) {
 				walk(inner, depth+1)
 			case path.Ext(e.Name) != ".conf":
 			case left == 0:
-				r.unread(what, &Error{"reading", "/" + name, TooLarge, "more than 200 files"})
+				r.unreadFile(what, &Error{"reading", "/" + name, TooLarge, "more than 200 files"})
 				return
 			default:
 				left--

@@ -71,7 +71,6 @@ func readKubeletUnit(h *Host, cgroup string) (KubeletUnitState, []Gap, error) {
 		}
 		if err != nil {
 			gaps = append(gaps, GapOf("the unit of the kubelet", err))
-			v.Files = append(v.Files, KubeletFile{Role: role, Path: "/" + name, Found: "unknown"})
 			return
 		}
 		f, err := kubeletFile(h, role, to)

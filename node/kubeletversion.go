@@ -24,7 +24,10 @@ func (r *kubeletReading) readVersion(h *Host, t *processTable, p process) {
 	case p.deleted:
 		s.VersionFrom = p.exe + " was replaced since the kubelet started"
 		return
-	case !found || p.mntns == "" || p.mntns != first.mntns:
+	case !found || p.mntns == "" || first.mntns == "":
+		s.VersionFrom = "whether the kubelet sees the mounts of process 1 could not be seen"
+		return
+	case p.mntns != first.mntns:
 		s.VersionFrom = "the kubelet sees other mounts than process 1, so that " + quoteName(p.exe) + " may be another file"
 		return
 	}

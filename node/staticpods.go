@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"path"
-	"slices"
 	"strings"
 )
 
@@ -38,7 +37,10 @@ var StaticPods = Source[StaticPodState]{
 // Source: pkg/kubelet/config/file.go and file_linux.go.
 func readStaticPods(h *Host, k *kubeletReading) (StaticPodState, []Gap, error) {
 	v := StaticPodState{Manifests: []KubeletFile{}}
-	gaps := slices.Clone(k.state.Unread)
+	var gaps []Gap
+	if len(k.gaps) > 0 {
+		gaps = append(gaps, Gap{What: "the kubelet's settings", Code: k.gaps[0].Code, Reason: k.gaps[0].Reason})
+	}
 	name := k.place("staticPodPath")
 	if name == "" {
 		return v, gaps, nil

@@ -179,18 +179,41 @@ func certain(from string) bool {
 	return strings.HasPrefix(from, "flag ") && !strings.Contains(from, " in ") && !strings.Contains(from, ",")
 }
 
+// settingAs is a setting as a value of type T, or why it is not known.
+func settingAs[T any](k node.KubeletState, key, what string) (v T, s kubeletSetting, f *Finding) {
+	s, f = effective(k, key)
+	if f != nil {
+		return v, s, f
+	}
+	if err := json.Unmarshal([]byte(s.json), &v); err != nil {
+		f := unknown("setting-malformed", s.String()+", which is no "+what, key)
+		return v, s, &f
+	}
+	return v, s, nil
+}
+
+// switched is a setting that is on or off, counted one that is a number, listed
+// one that is a list of names.
+func switched(k node.KubeletState, key string) (bool, kubeletSetting, *Finding) {
+	return settingAs[bool](k, key, "true or false")
+}
+
+func counted(k node.KubeletState, key string) (int64, kubeletSetting, *Finding) {
+	return settingAs[int64](k, key, "whole number")
+}
+
+func listed(k node.KubeletState, key string) ([]string, kubeletSetting, *Finding) {
+	return settingAs[[]string](k, key, "list of names")
+}
+
+// gatesOf are the feature gates that are set.
+func gatesOf(k node.KubeletState) (map[string]bool, kubeletSetting, *Finding) {
+	return settingAs[map[string]bool](k, "featureGates", "map of names to true or false")
+}
+
 // amounts is a setting that maps names to amounts, or why it is not known.
 func amounts(k node.KubeletState, key string) (map[string]string, kubeletSetting, *Finding) {
-	s, f := effective(k, key)
-	if f != nil {
-		return nil, s, f
-	}
-	out := map[string]string{}
-	if err := json.Unmarshal([]byte(s.json), &out); err != nil {
-		f := unknown("setting-malformed", s.String()+", which is no map of names to amounts", key)
-		return nil, s, &f
-	}
-	return out, s, nil
+	return settingAs[map[string]string](k, key, "map of names to amounts")
 }
 
 // hardEviction is the map of hard eviction thresholds that takes effect. The
