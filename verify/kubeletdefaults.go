@@ -100,6 +100,17 @@ func defaultOf(k node.KubeletState, key string) (json, from string, ok bool) {
 	return last, from, last != ""
 }
 
+// dependsOnVersion is the code of a finding that the kubelet's version would settle.
+const dependsOnVersion = "default-depends-on-version"
+
+// versionUnknown says why the version is not known.
+func versionUnknown(k node.KubeletState) string {
+	if k.VersionFrom == "" {
+		return "the node did not say why"
+	}
+	return k.VersionFrom
+}
+
 // kubeletMinor is the minor version of the kubelet: 31 for v1.31.2.
 func kubeletMinor(k node.KubeletState) (minor int, ok bool) {
 	rest, ok := strings.CutPrefix(k.Version, "v1.")
@@ -152,11 +163,7 @@ func effective(k node.KubeletState, key string) (kubeletSetting, *Finding) {
 	}
 	d, from, ok := defaultOf(k, key)
 	if !ok {
-		why := k.VersionFrom
-		if why == "" {
-			why = "the node did not say why"
-		}
-		f := unknown("default-depends-on-version", fmt.Sprintf("%s is not set, and what the kubelet then does depends on its version, which is not known: %s", key, why), key)
+		f := unknown(dependsOnVersion, fmt.Sprintf("%s is not set, and what the kubelet then does depends on its version, which is not known: %s", key, versionUnknown(k)), key)
 		return kubeletSetting{}, &f
 	}
 	return kubeletSetting{key, d, from, false}, nil
