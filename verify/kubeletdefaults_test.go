@@ -100,7 +100,9 @@ func sameDefault(key, got, want string) bool {
 	if json.Unmarshal([]byte(got), &a) != nil || json.Unmarshal([]byte(want), &b) != nil {
 		return false
 	}
-	nothing := func(v any) bool { return v == nil || reflect.ValueOf(v).Kind() != reflect.Float64 && reflect.ValueOf(v).Kind() != reflect.Bool && reflect.ValueOf(v).Len() == 0 }
+	nothing := func(v any) bool {
+		return v == nil || reflect.ValueOf(v).Kind() != reflect.Float64 && reflect.ValueOf(v).Kind() != reflect.Bool && reflect.ValueOf(v).Len() == 0
+	}
 	if key == "tlsMinVersion" && nothing(b) { // which stands for component-base's own
 		return got == `"VersionTLS12"`
 	}

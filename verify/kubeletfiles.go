@@ -68,8 +68,11 @@ func judgeKubeconfigs(limit uint32) Judge {
 		if f, none := withoutKubelet(k); none {
 			return f
 		}
-		_, unread := flagGiven(k, "kubeconfig")
+		given, unread := flagGiven(k, "kubeconfig")
 		none := notApplicable("no-kubeconfig", "the kubelet was started without a kubeconfig: it has no credential in a file")
+		if given {
+			none = unsaid("which file --kubeconfig names")
+		}
 		return judgeFiles(k, limit, none, unread, "kubeconfig", "bootstrap-kubeconfig")
 	})
 }
@@ -116,8 +119,12 @@ var KubeletClientCAClosed = Check{
 		},
 	},
 	Judge: onKubelet(func(k node.KubeletState, _ Given) Finding {
+		s, f := effective(k, "authentication.x509.clientCAFile")
 		none := notApplicable("no-client-ca", "no file is named that client certificates are checked by: kubelet-client-ca-set judges that")
-		return judgeFiles(k, forAll, none, moreFiles(k), "client-ca")
+		if s.text() != "" {
+			none = unsaid("what " + s.text() + " is")
+		}
+		return judgeFiles(k, forAll, none, f, "client-ca")
 	}),
 }
 
