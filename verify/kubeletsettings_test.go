@@ -327,7 +327,7 @@ func TestKubeletForm(t *testing.T) {
 			}
 			if tt.good != "" {
 				good = factsOf(kubelet(tt.key, tt.good))
-				rows = append(rows, judged{"written", good, "pass written", configFile, nil},
+				rows = append(rows, judged{"written", factsOf(kubelet(tt.key, tt.good)), "pass written", configFile, nil},
 					judged{"written, and a drop-in could not be read", factsOf(with(kubelet(tt.key, tt.good), fileUnread)), "unknown gap-absent", "unless it stands elsewhere too", nil})
 			}
 			if tt.bad != "" {
