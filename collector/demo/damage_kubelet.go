@@ -49,7 +49,11 @@ var kubeletDamages = []Damage{
 	kubeletArgument("kubelet-settings-agree", "an argument undid what the file says", "--anonymous-auth=true"),
 	kubeletFile("kubelet-kubeconfig-closed", "the kubeconfig was opened to readers", kubeletKubeconfig, 0o644),
 	kubeletFile("kubelet-client-ca-closed", "the certificate authority was opened to writers", clientCA, 0o666),
-	kubeletFile("kubelet-unit-closed", "a drop-in of the unit was opened to writers", unitDropIn, 0o666),
+	{
+		Check: "kubelet-unit-closed", Node: "composed-cos", What: "a drop-in of the unit was opened to writers",
+		Sound: soundUnit,
+		Do:    func(t *capture.Tape) { owned(t, unitDropIn, 0o666) },
+	},
 
 	kubeletArgument("kubelet-read-only-port-written", "the port was closed by an argument", "--read-only-port=0"),
 	kubeletArgument("kubelet-anonymous-off-written", "anonymous requests were refused by an argument", "--anonymous-auth=false"),
@@ -85,7 +89,7 @@ const (
 var kubeletArguments = []string{"/usr/bin/kubelet", "--kubeconfig", "/" + kubeletKubeconfig, "--config", "/" + kubeletConfig}
 
 // cosKubelet is the kubelet of the node composed-cos.
-var cosKubelet = kubeletOf{"proc/1500", []string{"/home/kubernetes/bin/kubelet", "--config", "/home/kubernetes/kubelet-config.yaml", "--kubeconfig=/var/lib/kubelet/kubeconfig"}}
+var cosKubelet = kubeletOf{"proc/1142", []string{"/home/kubernetes/bin/kubelet", "--config", "/home/kubernetes/kubelet-config.yaml", "--kubeconfig=/var/lib/kubelet/kubeconfig"}}
 
 // kubeletOf is a process that is a kubelet, and its arguments.
 type kubeletOf struct {
@@ -134,12 +138,15 @@ func soundKubelet(t *capture.Tape, but ...string) {
 	}
 	t.Content(kubeletConfig, config)
 	t.Content(kubeletKubeconfig, `{"credential":"certificate-file"}`)
-	for _, name := range []string{kubeletConfig, kubeletKubeconfig, clientCA, servingCert, servingKey, unitDropIn} {
+	for _, name := range []string{kubeletConfig, kubeletKubeconfig, clientCA, servingCert, servingKey} {
 		owned(t, name, 0o600)
 	}
 	t.Dir(staticPods)
+	for _, table := range []string{"tcp", "tcp6"} {
+		t.Content("proc/1/net/"+table, "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n")
+	}
+	t.Content("proc/1/net/unix", "Num       RefCount Protocol Flags    Type St Inode Path\n")
 	appendArguments(t, kubeletOf{kubeletProcess, kubeletArguments})
-	soundUnit(t)
 }
 
 // soundUnit gives the kubelet a unit in the image and a drop-in of its own.
@@ -160,6 +167,7 @@ func soundUnit(t *capture.Tape) {
 	t.File("usr/lib/systemd/system/kubelet.service", "[Service]\n")
 	t.Dir("run/systemd/system/kubelet.service.d", node.DirEntry{Name: "10-node.conf", Type: node.Regular})
 	t.Content(unitDropIn, "[Service]\n")
+	owned(t, unitDropIn, 0o600)
 }
 
 // owned is a file of root's.
