@@ -111,6 +111,13 @@ func readKubeletUnit(h *Host, cgroup string) (KubeletUnitState, []Gap, error) {
 	if unit == 0 {
 		gaps = append(gaps, GapOf("the unit of the kubelet", &Error{"looking for", v.Unit, Absent, "it stands in no folder of units"}))
 	}
+	// Many paths lead through one folder that may not be seen.
+	seen := map[Gap]bool{}
+	gaps = slices.DeleteFunc(gaps, func(g Gap) bool {
+		again := seen[g]
+		seen[g] = true
+		return again
+	})
 	slices.Sort(environment)
 	for _, name := range slices.Compact(environment) {
 		if strings.ContainsAny(name, "*?[%$") {

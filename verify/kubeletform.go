@@ -168,7 +168,11 @@ func (w writtenForm) judge(k node.KubeletState, _ Given) Finding {
 	case w.is(v.JSON):
 		return pass("written", fmt.Sprintf("%s is %s (%s)", w.key, v.JSON, v.From))
 	}
-	return fail("written-otherwise", fmt.Sprintf("%s is %s (%s), and should be %s", w.key, v.JSON, v.From, w.good), w.key)
+	should := "and should be " + w.good
+	if w.good == "not there" {
+		should = "and should not be there"
+	}
+	return fail("written-otherwise", fmt.Sprintf("%s is %s (%s), %s", w.key, v.JSON, v.From, should), w.key)
 }
 
 func isWritten(json string) bool { return strings.HasPrefix(json, `"`) && json != `""` }

@@ -2,6 +2,8 @@ package verify
 
 import (
 	"fmt"
+	"regexp"
+	"strconv"
 
 	"github.com/seaworthy/seaworthy/node"
 )
@@ -35,8 +37,36 @@ func (c gateCheck) check(refs ...Ref) Check {
 		ID: c.id, Rev: 1, Topic: KubeletTopic, Severity: Medium, Title: c.title,
 		Refs:  append([]Ref{{kubernetesSTIG, c.rule}}, refs...),
 		Help:  Help{Why: c.why, How: how, Remedy: c.remedy},
-		Judge: onKubelet(func(k node.KubeletState, _ Given) Finding { return c.judge(k) }),
+		Judge: On2(node.Kubelet, node.OS, func(k node.KubeletState, s node.System, _ Given) Finding {
+			if f, none := withoutKubelet(k); none {
+				return f
+			}
+			return c.judge(withSystemVersion(k, s))
+		}),
 	}
+}
+
+var (
+	bottlerocketVariant = regexp.MustCompile(`-k8s-1\.([0-9]{2})(-|$)`)
+	openShiftVersion    = regexp.MustCompile(`^4\.([0-9]{1,2})$`)
+)
+
+// withSystemVersion is a kubelet with the minor version that the system is made
+// for, where its executable did not tell: Bottlerocket has it in its variant, and
+// OpenShift 4.y is Kubernetes 1.(y+13).
+// Sources: bottlerocket.dev, variants; access.redhat.com/solutions/4870701.
+func withSystemVersion(k node.KubeletState, s node.System) node.KubeletState {
+	if k.Version != "" || k.Program != "/usr/bin/kubelet" {
+		return k
+	}
+	if m := bottlerocketVariant.FindStringSubmatch(s.Release["VARIANT_ID"]); m != nil && s.Release["ID"] == "bottlerocket" {
+		k.Version, k.VersionFrom = "v1."+m[1], "VARIANT_ID of os-release"
+	} else if m := openShiftVersion.FindStringSubmatch(s.Release["OPENSHIFT_VERSION"]); m != nil {
+		if y, err := strconv.Atoi(m[1]); err == nil {
+			k.Version, k.VersionFrom = fmt.Sprintf("v1.%d", y+13), "OPENSHIFT_VERSION of os-release"
+		}
+	}
+	return k
 }
 
 func (c gateCheck) judge(k node.KubeletState) Finding {

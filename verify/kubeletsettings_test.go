@@ -138,27 +138,6 @@ func TestKubeletSettings(t *testing.T) {
 			{"a web server", factsOf(kubelet("staticPodURL", `"https://198.51.100.7/pods"`)), "fail undeclared", "", []string{"https://198.51.100.7/pods"}},
 			{"a name that begins alike", factsOf(kubelet("staticPodURL", `"http://127.0.0.1.example.com"`)), "fail undeclared", "", nil},
 		}},
-		{KubeletDynamicAuditingOff, nil, factsOf(kubelet()), []judged{
-			{"not set, version unknown: off in every release", factsOf(kubelet()), "pass off", "", nil},
-			{"on", factsOf(kubelet("featureGates", `{"DynamicAuditing":true}`)), "fail on", "", []string{"DynamicAuditing"}},
-			{"all alpha gates", factsOf(kubelet("featureGates", `{"AllAlpha":true}`)), "unknown gates-by-stage", "", nil},
-			{"1.31 has no such gate", factsOf(with(kubelet(), version("v1.31.2"))), "not-applicable gate-removed", "v1.31.2 (build information of /usr/bin/kubelet)", nil},
-		}},
-		{KubeletDynamicConfigurationOff, nil, factsOf(kubelet("featureGates", `{"DynamicKubeletConfig":false}`)), []judged{
-			{"not set, version unknown", factsOf(kubelet()), "unknown default-depends-on-version", "", nil},
-			{"not set in 1.21", factsOf(with(kubelet(), version("v1.21.14"))), "fail on", "", []string{"DynamicKubeletConfig"}},
-			{"not set in 1.22", factsOf(with(kubelet(), version("v1.22.0"))), "pass off", "", nil},
-			{"on", factsOf(kubelet("featureGates", `{"DynamicKubeletConfig":true}`)), "fail on", "", nil},
-			{"1.26 has no such gate", factsOf(with(kubelet(), version("v1.26.0+rke2r1"))), "not-applicable gate-removed", "v1.26.0+rke2r1", nil},
-		}},
-		{KubeletPodSecurityKept, nil, factsOf(kubelet("featureGates", `{"PodSecurity":true}`)), []judged{
-			{"not set, version unknown", factsOf(kubelet()), "unknown default-depends-on-version", "", nil},
-			{"not set in 1.24", factsOf(with(kubelet(), version("v1.24.0"))), "pass on", "", nil},
-			{"not set in 1.22", factsOf(with(kubelet(), version("v1.22.0"))), "fail off", "", nil},
-			{"off", factsOf(kubelet("featureGates", `{"PodSecurity":false}`)), "fail off", "", []string{"PodSecurity"}},
-			{"no map", factsOf(kubelet("featureGates", `"x"`)), "unknown setting-malformed", "", nil},
-			{"1.28 has no such gate", factsOf(with(kubelet(), version("v1.28.0"))), "not-applicable gate-removed", "", nil},
-		}},
 		{KubeletSettingsAgree, nil, factsOf(kubelet()), []judged{
 			{"one place each", factsOf(kubelet("readOnlyPort", "0")), "pass agree", "", nil},
 			{"twice the same", factsOf(with(kubelet("readOnlyPort", "0"), lost("readOnlyPort", "0"))), "pass agree", "", nil},
@@ -178,6 +157,66 @@ func TestKubeletSettings(t *testing.T) {
 			runJudged(t, tt.check, tt.profile, append(tt.rows, common(tt.good)...))
 		})
 	}
+}
+
+// onSystem are the facts of a kubelet on a system with fields of os-release.
+func onSystem(release map[string]string, k node.KubeletState) node.Facts {
+	facts := factsOf(k)
+	facts[node.OS.Name] = node.Fact{Value: node.System{Release: release}}
+	return facts
+}
+
+func TestKubeletGates(t *testing.T) {
+	bottlerocket := func(variant string) map[string]string {
+		return map[string]string{"ID": "bottlerocket", "VARIANT_ID": variant}
+	}
+	for _, tt := range []struct {
+		check   Check
+		profile *profiles.Profile
+		good    node.Facts
+		rows    []judged
+	}{
+		{KubeletDynamicAuditingOff, nil, onSystem(nil, kubelet()), []judged{
+			{"not set, version unknown: off in every release", onSystem(nil, kubelet()), "pass off", "", nil},
+			{"on", onSystem(nil, kubelet("featureGates", `{"DynamicAuditing":true}`)), "fail on", "", []string{"DynamicAuditing"}},
+			{"all alpha gates", onSystem(nil, kubelet("featureGates", `{"AllAlpha":true}`)), "unknown gates-by-stage", "", nil},
+			{"1.31 has no such gate", onSystem(nil, with(kubelet(), version("v1.31.2"))), "not-applicable gate-removed", "v1.31.2 (build information of /usr/bin/kubelet)", nil},
+		}},
+		{KubeletDynamicConfigurationOff, nil, onSystem(nil, kubelet("featureGates", `{"DynamicKubeletConfig":false}`)), []judged{
+			{"not set, version unknown", onSystem(nil, kubelet()), "unknown default-depends-on-version", "", nil},
+			{"not set in 1.21", onSystem(nil, with(kubelet(), version("v1.21.14"))), "fail on", "", []string{"DynamicKubeletConfig"}},
+			{"not set in 1.22", onSystem(nil, with(kubelet(), version("v1.22.0"))), "pass off", "", nil},
+			{"on", onSystem(nil, kubelet("featureGates", `{"DynamicKubeletConfig":true}`)), "fail on", "", nil},
+			{"1.26 has no such gate", onSystem(nil, with(kubelet(), version("v1.26.0+rke2r1"))), "not-applicable gate-removed", "v1.26.0+rke2r1", nil},
+		}},
+		{KubeletPodSecurityKept, nil, onSystem(nil, kubelet("featureGates", `{"PodSecurity":true}`)), []judged{
+			{"not set, version unknown", onSystem(nil, kubelet()), "unknown default-depends-on-version", "", nil},
+			{"not set in 1.24", onSystem(nil, with(kubelet(), version("v1.24.0"))), "pass on", "", nil},
+			{"not set in 1.22", onSystem(nil, with(kubelet(), version("v1.22.0"))), "fail off", "", nil},
+			{"off", onSystem(nil, kubelet("featureGates", `{"PodSecurity":false}`)), "fail off", "", []string{"PodSecurity"}},
+			{"no map", onSystem(nil, kubelet("featureGates", `"x"`)), "unknown setting-malformed", "", nil},
+			{"1.28 has no such gate", onSystem(nil, with(kubelet(), version("v1.28.0"))), "not-applicable gate-removed", "", nil},
+		}},
+	} {
+		t.Run(tt.check.ID, func(t *testing.T) {
+			runJudged(t, tt.check, tt.profile, append(tt.rows, []judged{
+				{"an unread place", onSystem(nil, with(kubelet(), unread)), "unknown gap-denied", "", nil},
+				{"the file that --config names is not there", onSystem(nil, with(kubelet(), fileUnread)), "unknown gap-absent", "/k: no such file", nil},
+				{"gap", gapped(tt.good), "unknown gap-denied", "", nil},
+				{"no kubelet", onSystem(nil, with(kubelet(), absent)), "not-applicable no-kubelet", "", nil},
+				{"no fact", node.Facts{}, "unknown fact-not-recorded", "", nil},
+			}...))
+		})
+	}
+	runJudged(t, KubeletPodSecurityKept, nil, []judged{
+		{"Bottlerocket names the version", onSystem(bottlerocket("aws-k8s-1.31"), kubelet()), "not-applicable gate-removed", "v1.31 (VARIANT_ID of os-release)", nil},
+		{"with a GPU", onSystem(bottlerocket("aws-k8s-1.23-nvidia"), kubelet()), "pass on", "", nil},
+		{"a variant for ECS", onSystem(bottlerocket("aws-ecs-2"), kubelet()), "unknown default-depends-on-version", "", nil},
+		{"another system with such a field", onSystem(map[string]string{"ID": "x", "VARIANT_ID": "aws-k8s-1.31"}, kubelet()), "unknown default-depends-on-version", "", nil},
+		{"OpenShift 4.16 is Kubernetes 1.29", onSystem(map[string]string{"OPENSHIFT_VERSION": "4.16"}, kubelet()), "not-applicable gate-removed", "v1.29 (OPENSHIFT_VERSION of os-release)", nil},
+		{"the executable counts first", onSystem(bottlerocket("aws-k8s-1.31"), with(kubelet(), version("v1.24.0"))), "pass on", "", nil},
+		{"a kubelet that is not the system's", onSystem(bottlerocket("aws-k8s-1.31"), with(kubelet(), func(k *node.KubeletState) { k.Program = "/opt/bin/kubelet" })), "unknown default-depends-on-version", "", nil},
+	})
 }
 
 func lost(key, json string) func(*node.KubeletState) {
