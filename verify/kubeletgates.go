@@ -35,9 +35,9 @@ func (c gateCheck) check(refs ...Ref) Check {
 	}
 	return Check{
 		ID: c.id, Rev: 1, Topic: KubeletTopic, Severity: Medium, Title: c.title,
-		Refs:  append([]Ref{{kubernetesSTIG, c.rule}}, refs...),
-		Help:  Help{Why: c.why, How: how, Remedy: c.remedy},
-		Judge: On2(node.Kubelet, node.OS, func(k node.KubeletState, s node.System, _ Given) Finding {
+		Refs: append([]Ref{{kubernetesSTIG, c.rule}}, refs...),
+		Help: Help{Why: c.why, How: how, Remedy: c.remedy},
+		Judge: On2(node.Kubelet, node.OS.Parts("release"), func(k node.KubeletState, s node.System, _ Given) Finding {
 			if f, none := withoutKubelet(k); none {
 				return f
 			}

@@ -43,7 +43,14 @@ var kubeletDamages = []Damage{
 		t.File(staticPods+"/miner.yaml", "")
 	}),
 	kubeletSays("kubelet-static-pod-url-declared", "pods are fetched from a web server", "staticPodURL", "http://198.51.100.7/pods"),
-	kubeletSays("kubelet-dynamic-auditing-off", "audit events can be redirected", "featureGates", "{DynamicAuditing: true}"),
+	{
+		Check: "kubelet-dynamic-auditing-off", Node: kubeletNode, What: "audit events can be redirected",
+		Sound: func(t *capture.Tape) {
+			soundKubelet(t)
+			t.Content("etc/os-release", "NAME=Bottlerocket\nID=bottlerocket\nVARIANT_ID=aws-k8s-1.18\n") // the last with this gate
+		},
+		Do: func(t *capture.Tape) { soundKubelet(t, "featureGates", "{DynamicAuditing: true}") },
+	},
 	kubeletSays("kubelet-dynamic-configuration-off", "the API server configures the kubelet", "featureGates", "{DynamicKubeletConfig: true}"),
 	kubeletSays("kubelet-pod-security-kept", "pod security admission was switched off", "featureGates", "{PodSecurity: false}"),
 	kubeletArgument("kubelet-settings-agree", "an argument undid what the file says", "--anonymous-auth=true"),
