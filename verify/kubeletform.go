@@ -134,7 +134,7 @@ func (w writtenForm) remedy() map[string]string {
 	return map[string]string{
 		"":        fmt.Sprintf("Take --%s out of the kubelet's arguments, %s the file that --config names, and restart the kubelet.", w.flag, write),
 		"talos":   fmt.Sprintf("Take %s out of machine.kubelet.extraArgs, and %s machine.kubelet.extraConfig, as far as Talos lets you: what it sets itself it refuses there, and writes into the file.", w.flag, write),
-		"microos": fmt.Sprintf("k3s and RKE2 hand over what stands in kubelet-arg as arguments: take %s out of it, and %s a file in agent/etc/kubelet.conf.d. With kubeadm: the same in /var/lib/kubelet/kubeadm-flags.env and /var/lib/kubelet/config.yaml.", w.flag, write),
+		"microos": fmt.Sprintf("k3s and RKE2 hand over what stands in kubelet-arg as arguments: take %s out of it, and %s a file in agent/etc/kubelet.conf.d. With kubeadm /var/lib/kubelet/kubeadm-flags.env holds --%s, and /var/lib/kubelet/config.yaml is the file.", w.flag, write, w.flag),
 	}
 }
 
