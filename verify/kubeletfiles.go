@@ -132,7 +132,7 @@ var KubeletClientCAClosed = Check{
 var KubeletUnitClosed = Check{
 	ID: "kubelet-unit-closed", Rev: 1, Topic: KubeletTopic, Severity: Medium,
 	Title: "only root can read and change how systemd starts the kubelet",
-	Refs:  []Ref{{cisKubernetes, "4.1.1"}, {cisKubernetes, "4.1.2"}, {sp80053, "CM-5"}, {sp80053, "AC-6"}},
+	Refs:  []Ref{{cisKubernetes, "4.1.1"}, {cisKubernetes, "4.1.2"}, {kubernetesSTIG, "V-242454"}, {kubernetesSTIG, "V-242455"}, {sp80053, "CM-5"}, {sp80053, "AC-6"}},
 	Help: Help{
 		Why: "Arguments win over every file: whoever may write the unit, a drop-in or an environment file of it switches authentication off at the next start.",
 		How: "The unit that the kubelet's cgroup names, its drop-ins in every folder that systemd looks in, and the environment files that these name have to belong to root and its group and to have mode 0600 or less, or to lie in the read-only image of the system. Drop-ins for all services, and units made of templates, are not looked at.",
