@@ -24,6 +24,7 @@ func Sources() []AnySource {
 		// extensions and changes of the image
 		// boot and kernel
 		// kubelet's port and certificate
+		KubeletServing,
 		// containers and runtime configuration
 		// agents
 		// inventory of executables
@@ -34,6 +35,17 @@ func Sources() []AnySource {
 		ServiceAccountTokens,
 		SecretEnvironment,
 		// access
+		LoginServices,
+		SSH,
+		Accounts,
+		Consoles,
+		Sessions,
+		Management,
+		Removable,
+		Swaps,
 		// clock and logs
+		ClockSync,
+		Logs,
+		LogPrograms,
 	}
 }

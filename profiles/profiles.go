@@ -63,6 +63,10 @@ type Profile struct {
 
 	// Digest is the SHA-256 of the data that the profile was made from.
 	Digest string `json:"-"`
+	// Overlay is the digest of the site overlay that is laid over it, and Declared
+	// what that declares for such a node; "" and nil where there is none.
+	Overlay  string        `json:"-"`
+	Declared []Expectation `json:"-"`
 }
 
 // Detect says how a node shows that it runs this system. One of OSRelease must
@@ -184,6 +188,7 @@ type Kubelet struct {
 type Common struct {
 	Sysctls   map[string]string `json:"sysctls"`
 	Forbidden map[string]string `json:"forbidden"` // command line word → why
+	Listen    []Place           `json:"listen"`    // before Network.Listen
 }
 
 //go:embed *.yaml
@@ -246,6 +251,7 @@ func (p *Profile) inherit(c *Common) {
 	if p.Ordinary {
 		return
 	}
+	p.Network.Listen = slices.Concat(c.Listen, p.Network.Listen)
 	if p.Sysctls == nil {
 		p.Sysctls = map[string]string{}
 	}

@@ -61,7 +61,7 @@ var controlPlaneFilesClosed = Check{
 		{cisKubernetes, "1.1.1"}, {cisKubernetes, "1.1.2"}, {cisKubernetes, "1.1.3"}, {cisKubernetes, "1.1.4"}, {cisKubernetes, "1.1.5"}, {cisKubernetes, "1.1.6"},
 		{cisKubernetes, "1.1.7"}, {cisKubernetes, "1.1.8"}, {cisKubernetes, "1.1.11"}, {cisKubernetes, "1.1.12"}, {cisKubernetes, "1.1.13"}, {cisKubernetes, "1.1.14"},
 		{cisKubernetes, "1.1.15"}, {cisKubernetes, "1.1.16"}, {cisKubernetes, "1.1.17"}, {cisKubernetes, "1.1.18"},
-		{kubernetesSTIG, "V-242405"}, {kubernetesSTIG, "V-242408"}, {kubernetesSTIG, "V-242446"}, {kubernetesSTIG, "V-242459"}, {kubernetesSTIG, "V-242460"}, {sp80053, "CM-5(6)"},
+		{kubernetesSTIG, "V-242405"}, {kubernetesSTIG, "V-242408"}, {kubernetesSTIG, "V-242444"}, {kubernetesSTIG, "V-242445"}, {kubernetesSTIG, "V-242446"}, {kubernetesSTIG, "V-242459"}, {kubernetesSTIG, "V-242460"}, {sp80053, "CM-5(6)"},
 	},
 	Help: Help{
 		Why: "Who writes a manifest starts a pod as root without asking the API server; who reads etcd's data has every Secret of the cluster.",

@@ -34,7 +34,7 @@ var credentialChecks = []Check{
 var kubeletKeysClosed = Check{
 	ID: "kubelet-keys-closed", Rev: 1, Topic: Credentials, Severity: High,
 	Title: "only root can read the private keys of Kubernetes on this node, and only root can change its certificates",
-	Refs:  slices.Concat(credentialRefs, []Ref{{kubernetesSTIG, "V-242451"}, {kubernetesSTIG, "V-242466"}, {kubernetesSTIG, "V-242467"}, {sp80053, "CM-5(6)"}, {grundschutz, "SYS.1.6.A8"}}),
+	Refs:  slices.Concat(credentialRefs, []Ref{{cisKubernetes, "1.1.19"}, {cisKubernetes, "1.1.20"}, {cisKubernetes, "1.1.21"}, {kubernetesSTIG, "V-242451"}, {kubernetesSTIG, "V-242466"}, {kubernetesSTIG, "V-242467"}, {sp80053, "CM-5(6)"}, {grundschutz, "SYS.1.6.A8"}}),
 	Help: Help{
 		Why: "Whoever reads the kubelet's key is this node to the API server, with the secrets of all its pods. Whoever replaces a certificate decides whom the node trusts.",
 		How: "Every key and certificate that the running kubelet names, that lies in its folder of certificates, below /etc/kubernetes, in the folders of etcd, k3s, RKE2, k0s and GKE, and in Talos' /system/secrets. What holds a private key, a token or a password must be 0600 or closer, a certificate 0644 or closer, and root or a user that the profile declares must own it. What a file holds is told from its PEM blocks, not from its name; keys are never kept.",

@@ -33,7 +33,7 @@ func withKey(public string) func(*node.CredentialFile) {
 	}
 }
 
-func withCertificate(class string, ca bool, public string, until time.Time) func(*node.CredentialFile) {
+func certificateFile(class string, ca bool, public string, until time.Time) func(*node.CredentialFile) {
 	return func(f *node.CredentialFile) {
 		f.Certificates = append(f.Certificates, node.Certificate{NotAfter: until, CA: ca, Class: class, Public: public})
 	}
@@ -43,7 +43,7 @@ func ofKind(kind string) func(*node.CredentialFile) {
 	return func(f *node.CredentialFile) { f.Credential = kind }
 }
 
-func withCertificateInside(class string, until time.Time) func(*node.CredentialFile) {
+func certificateInside(class string, until time.Time) func(*node.CredentialFile) {
 	return func(f *node.CredentialFile) {
 		f.Credential, f.Certificate = "certificate-data", &node.Certificate{NotAfter: until, Class: class}
 	}
@@ -83,15 +83,15 @@ func credentialFiles(f ...node.CredentialFile) []node.CredentialFile { return f 
 
 func TestKubeletKeysClosed(t *testing.T) {
 	key := aCredential("/var/lib/kubelet/pki/kubelet.key", "pem", withKey("a"))
-	cert := aCredential("/etc/kubernetes/pki/ca.crt", "pem", withCertificate("other", true, "b", nextYear), withMode(0o644, 0, 0))
+	cert := aCredential("/etc/kubernetes/pki/ca.crt", "pem", certificateFile("other", true, "b", nextYear), withMode(0o644, 0, 0))
 	etcd := aCredential("/system/secrets/etcd/peer.key", "pem", withKey("c"), withMode(0o400, 60, 60))
 	talos := profiles.Profile{Credentials: profiles.Credentials{Owners: []profiles.CredentialOwner{{Path: "/system/secrets/etcd/*", UID: 60}}}}
 	testJudge(t, kubeletKeysClosed, []judgedRow{
 		{name: "kubeadm as it comes", facts: aWorker(node.CredentialState{Kubelet: credentialFiles(key), Cluster: credentialFiles(cert)}), want: "pass closed"},
 		{name: "a key that its group reads", facts: aWorker(node.CredentialState{Kubelet: credentialFiles(aCredential("/k.key", "pem", withKey("a"), withMode(0o640, 0, 0)))}), want: "fail open", items: []string{"/k.key: mode 0640 is more than 0600"}},
-		{name: "a key in a file called crt", facts: aWorker(node.CredentialState{Kubelet: credentialFiles(aCredential("/both.crt", "pem", withKey("a"), withCertificate("nodes", false, "a", nextYear), withMode(0o644, 0, 0)))}), want: "fail open"},
-		{name: "a certificate that everybody may write", facts: aWorker(node.CredentialState{Cluster: credentialFiles(aCredential("/ca.crt", "pem", withCertificate("other", true, "b", nextYear), withMode(0o666, 0, 0)))}), want: "fail open"},
-		{name: "a certificate of a user", facts: aWorker(node.CredentialState{Cluster: credentialFiles(aCredential("/ca.crt", "pem", withCertificate("other", true, "b", nextYear), withMode(0o644, 1000, 0)))}), want: "fail open", items: []string{"/ca.crt: user 1000 owns it"}},
+		{name: "a key in a file called crt", facts: aWorker(node.CredentialState{Kubelet: credentialFiles(aCredential("/both.crt", "pem", withKey("a"), certificateFile("nodes", false, "a", nextYear), withMode(0o644, 0, 0)))}), want: "fail open"},
+		{name: "a certificate that everybody may write", facts: aWorker(node.CredentialState{Cluster: credentialFiles(aCredential("/ca.crt", "pem", certificateFile("other", true, "b", nextYear), withMode(0o666, 0, 0)))}), want: "fail open"},
+		{name: "a certificate of a user", facts: aWorker(node.CredentialState{Cluster: credentialFiles(aCredential("/ca.crt", "pem", certificateFile("other", true, "b", nextYear), withMode(0o644, 1000, 0)))}), want: "fail open", items: []string{"/ca.crt: user 1000 owns it"}},
 		{name: "the token of k3s readable", facts: aWorker(node.CredentialState{Cluster: credentialFiles(aCredential("/var/lib/rancher/k3s/server/token", "token", withMode(0o644, 0, 0)))}), want: "fail open"},
 		{name: "keys of Talos' etcd", profile: talos, facts: aWorker(node.CredentialState{System: credentialFiles(etcd)}), want: "pass closed"},
 		{name: "keys of etcd's user elsewhere", facts: aWorker(node.CredentialState{System: credentialFiles(etcd)}), want: "fail open"},
@@ -106,17 +106,17 @@ func TestKubeletKeysClosed(t *testing.T) {
 }
 
 func TestNoAdminCredentials(t *testing.T) {
-	admin := aCredential("/etc/kubernetes/admin.conf", "kubeconfig", withCertificateInside("masters", nextYear))
+	admin := aCredential("/etc/kubernetes/admin.conf", "kubeconfig", certificateInside("masters", nextYear))
 	home := aCredential("/root/.kube/config", "kubeconfig", ofKind("token"))
 	etcd := aCredential("/etc/kubernetes/pki/etcd/server.key", "pem", withKey("e"))
 	node1 := aCredential("/etc/kubernetes/kubelet.conf", "kubeconfig", ofKind("certificate-file"))
-	client := aCredential("/etc/kubernetes/pki/apiserver-kubelet-client.crt", "pem", withCertificate("masters", false, "m", nextYear))
+	client := aCredential("/etc/kubernetes/pki/apiserver-kubelet-client.crt", "pem", certificateFile("masters", false, "m", nextYear))
 	declared := profiles.Profile{Credentials: profiles.Credentials{Allowed: []profiles.Place{{Path: "/root/.kube/config"}}}}
 	testJudge(t, noAdminCredentials, []judgedRow{
 		{name: "a worker", facts: aWorker(node.CredentialState{Kubelet: credentialFiles(node1)}), want: "pass none"},
 		{name: "admin.conf on a worker", facts: aWorker(node.CredentialState{Cluster: credentialFiles(admin)}), want: "fail admin", items: []string{"/etc/kubernetes/admin.conf: a kubeconfig of system:masters"}},
 		{name: "admin.conf on a control plane", facts: withControlPlane(aWorker(node.CredentialState{Cluster: credentialFiles(admin, etcd, client)})), want: "pass control-plane"},
-		{name: "system:masters under another name", facts: aWorker(node.CredentialState{Cluster: credentialFiles(aCredential("/etc/kubernetes/x.kubeconfig", "kubeconfig", withCertificateInside("masters", nextYear)))}), want: "fail admin"},
+		{name: "system:masters under another name", facts: aWorker(node.CredentialState{Cluster: credentialFiles(aCredential("/etc/kubernetes/x.kubeconfig", "kubeconfig", certificateInside("masters", nextYear)))}), want: "fail admin"},
 		{name: "admin.conf that could not be read", facts: aWorker(node.CredentialState{Cluster: credentialFiles(aCredential("/etc/kubernetes/admin.conf", "kubeconfig"))}), want: "fail admin"},
 		{name: "a key of etcd on a worker", facts: aWorker(node.CredentialState{Cluster: credentialFiles(etcd)}), want: "fail admin"},
 		{name: "a client certificate of administrators on a worker", facts: aWorker(node.CredentialState{Cluster: credentialFiles(client)}), want: "fail admin"},
@@ -133,7 +133,7 @@ func TestNoAdminCredentials(t *testing.T) {
 }
 
 func TestNoCAKeys(t *testing.T) {
-	ca := aCredential("/etc/kubernetes/pki/ca.crt", "pem", withCertificate("other", true, "ca", nextYear))
+	ca := aCredential("/etc/kubernetes/pki/ca.crt", "pem", certificateFile("other", true, "ca", nextYear))
 	key := aCredential("/etc/kubernetes/pki/hidden.pem", "pem", withKey("ca"))
 	serving := aCredential("/var/lib/kubelet/pki/kubelet.key", "pem", withKey("k"))
 	testJudge(t, noCAKeys, []judgedRow{
@@ -163,8 +163,8 @@ func TestBootstrapCredentialGone(t *testing.T) {
 		{name: "kubeadm removed it", facts: named(aWorker(node.CredentialState{})), want: "pass gone"},
 		{name: "no argument names one", facts: aWorker(node.CredentialState{}), want: "pass none"},
 		{name: "a token is left", facts: bootstrap(ofKind("token")), want: "fail there", items: []string{path + ": token"}},
-		{name: "a certificate that has ended", facts: bootstrap(withCertificateInside("other", lastYear)), want: "pass ended"},
-		{name: "a certificate that has not", facts: bootstrap(withCertificateInside("other", nextYear)), want: "fail there"},
+		{name: "a certificate that has ended", facts: bootstrap(certificateInside("other", lastYear)), want: "pass ended"},
+		{name: "a certificate that has not", facts: bootstrap(certificateInside("other", nextYear)), want: "fail there"},
 		{name: "kept by design", profile: talos, facts: bootstrap(ofKind("token")), want: "pass declared"},
 		{name: "not understood", facts: bootstrap(ofKind("unknown")), want: "unknown unread"},
 		{name: "arguments that could not be read", facts: withFact(aWorker(node.CredentialState{}), node.Kubelet, node.KubeletState{Found: "embedded", Unread: []node.Gap{malformedGap}}), want: "unknown unread"},
@@ -177,9 +177,9 @@ func TestBootstrapCredentialGone(t *testing.T) {
 func TestNodeClientCertificateValid(t *testing.T) {
 	const current = "/var/lib/kubelet/pki/kubelet-client-2026-05-01-10-00-00.pem"
 	conf := aCredential("/etc/kubernetes/kubelet.conf", "kubeconfig", ofKind("certificate-file"), func(f *node.CredentialFile) { f.CertificateFile = current })
-	old := aCredential("/var/lib/kubelet/pki/kubelet-client-2024-05-01-10-00-00.pem", "pem", withKey("o"), withCertificate("nodes", false, "o", lastYear))
+	old := aCredential("/var/lib/kubelet/pki/kubelet-client-2024-05-01-10-00-00.pem", "pem", withKey("o"), certificateFile("nodes", false, "o", lastYear))
 	until := func(end time.Time) node.Facts {
-		return aWorker(node.CredentialState{Kubelet: credentialFiles(conf, old, aCredential(current, "pem", withKey("n"), withCertificate("nodes", false, "n", end)))})
+		return aWorker(node.CredentialState{Kubelet: credentialFiles(conf, old, aCredential(current, "pem", withKey("n"), certificateFile("nodes", false, "n", end)))})
 	}
 	kubelet := func(ofKind string) node.Facts {
 		return withFact(aWorker(node.CredentialState{}), node.Kubelet, node.KubeletState{Found: "process", Credential: ofKind})
@@ -187,15 +187,15 @@ func TestNodeClientCertificateValid(t *testing.T) {
 	rows := []judgedRow{
 		{name: "valid, beside older ones that have ended", facts: until(nextYear), want: "pass valid"},
 		{name: "ended", facts: until(lastYear), want: "fail ended", items: []string{current + " ends on 2025-05-01T12:00:00Z"}},
-		{name: "inside the kubeconfig", facts: aWorker(node.CredentialState{Kubelet: credentialFiles(aCredential("/k", "kubeconfig", withCertificateInside("nodes", nextYear)))}), want: "pass valid"},
-		{name: "ends this moment", facts: aWorker(node.CredentialState{Kubelet: credentialFiles(aCredential("/k", "kubeconfig", withCertificateInside("nodes", time.Date(2026, 9, 1, 0, 0, 0, 0, time.UTC))))}), want: "fail ended"},
+		{name: "inside the kubeconfig", facts: aWorker(node.CredentialState{Kubelet: credentialFiles(aCredential("/k", "kubeconfig", certificateInside("nodes", nextYear)))}), want: "pass valid"},
+		{name: "ends this moment", facts: aWorker(node.CredentialState{Kubelet: credentialFiles(aCredential("/k", "kubeconfig", certificateInside("nodes", time.Date(2026, 9, 1, 0, 0, 0, 0, time.UTC))))}), want: "fail ended"},
 		{name: "fetched by a program", facts: kubelet("exec"), want: "not-applicable exec"},
 		{name: "a token", facts: kubelet("token"), want: "not-applicable token"},
 		{name: "without a cluster", facts: kubelet(""), want: "not-applicable no-kubeconfig"},
 		{name: "the file that it names was not read", facts: aWorker(node.CredentialState{Kubelet: credentialFiles(conf)}), want: "unknown unread"},
 		{name: "no kubelet", facts: withoutAKubelet(aWorker(node.CredentialState{})), want: "not-applicable no-kubelet"},
 		{name: "fact missing", facts: withoutCredentials(), want: "unknown fact-denied"},
-		{name: "gap", facts: withFact(until(nextYear), node.Credentials, node.CredentialState{Looked: []string{"/"}, Kubelet: credentialFiles(aCredential("/k", "kubeconfig", withCertificateInside("nodes", nextYear)))}, credentialGap("kubelet")), want: "unknown gap-denied"},
+		{name: "gap", facts: withFact(until(nextYear), node.Credentials, node.CredentialState{Looked: []string{"/"}, Kubelet: credentialFiles(aCredential("/k", "kubeconfig", certificateInside("nodes", nextYear)))}, credentialGap("kubelet")), want: "unknown gap-denied"},
 	}
 	testJudge(t, nodeClientCertificateValid, rows)
 	f := Run([]Check{nodeClientCertificateValid}, until(nextYear), Given{Profile: &profiles.Profile{}, At: lastYear})[0]

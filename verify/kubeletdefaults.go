@@ -31,7 +31,11 @@ var kubeletDefaults = map[string]kubeletDefault{
 	"authorization.mode":               {`"Webhook"`, `"AlwaysAllow"`},
 	"enforceNodeAllocatable":           {`["pods"]`, `["pods"]`},
 	"evictionHard":                     {hardEvictionDefault, ""},
+	"failSwapOn":                       {"true", "true"},
+	"featureGates":                     {"{}", "{}"},
 	"kubeReserved":                     {"{}", "{}"},
+	"maxPods":                          {"110", "110"},
+	"memorySwap.swapBehavior":          {`""`, `""`}, // NoSwap
 	"mergeDefaultEvictionSettings":     {"false", "false"},
 	"protectKernelDefaults":            {"false", "false"},
 	"readOnlyPort":                     {"0", "10255"},
