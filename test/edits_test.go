@@ -312,6 +312,8 @@ var captureEdits = []captureEdit{{
 		"image-unmodified":            "unknown fact-malformed",
 		"image-unwritable":            "unknown fact-malformed",
 		"image-verified":              "unknown fact-malformed",
+		"journal-closed":              "unknown fact-malformed",
+		"journal-persistent":          "unknown fact-malformed",
 		"mount-namespaces-agree":      "unknown fact-malformed",
 		"no-deleted-executables":      "unknown fact-malformed",
 		"no-shadowed-paths":           "unknown fact-malformed",

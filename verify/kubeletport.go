@@ -64,8 +64,8 @@ var kubeletRefusesStrangers = Check{
 	}, "status"),
 }
 
-// withCertificate makes a judge of the certificate that the kubelet serves.
-func withCertificate(f func(node.ServedCertificate, Given) Finding) Judge {
+// onServedCertificate makes a judge of the certificate that the kubelet serves.
+func onServedCertificate(f func(node.ServedCertificate, Given) Finding) Judge {
 	return onKubeletPort(func(p node.KubeletPort, g Given) Finding {
 		if p.Certificate == nil {
 			return unsaid("what certificate its kubelet serves")
@@ -94,7 +94,7 @@ var kubeletCertificateIssued = Check{
 			"":              "Set serverTLSBootstrap: true in the kubelet's configuration, restart it and approve its request (kubectl certificate approve), or have a controller approve them; rotation follows from it.",
 		},
 	},
-	Judge: withCertificate(func(c node.ServedCertificate, _ Given) Finding {
+	Judge: onServedCertificate(func(c node.ServedCertificate, _ Given) Finding {
 		switch c.Chain {
 		case "known-ca":
 			return pass("issued", fmt.Sprintf("the certificate was issued by %q, whose own is in %s", c.Issuer, c.CA))
@@ -123,7 +123,7 @@ var kubeletCertificateValid = Check{
 			"":             "With serverTLSBootstrap approve the request that waits (kubectl get csr). A self-made one: remove kubelet.crt and kubelet.key from the kubelet's certificate folder (/var/lib/kubelet/pki) and restart it.",
 		},
 	},
-	Judge: withCertificate(func(c node.ServedCertificate, g Given) Finding {
+	Judge: onServedCertificate(func(c node.ServedCertificate, g Given) Finding {
 		date := func(t time.Time) string { return t.Format(time.DateOnly) }
 		until := func(f Finding, t time.Time) Finding {
 			f.Until = &t

@@ -8,9 +8,9 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -90,11 +90,25 @@ func strangerStatus(ctx context.Context, conn net.Conn, at string) (int, error) 
 	if _, err := fmt.Fprintf(conn, "GET /pods HTTP/1.1\r\nHost: %s\r\nUser-Agent: seaworthy\r\nConnection: close\r\n\r\n", at); err != nil {
 		return 0, err
 	}
-	r, err := http.ReadResponse(bufio.NewReader(io.LimitReader(conn, 64<<10)), nil)
+	line, err := bufio.NewReader(io.LimitReader(conn, maxStatusLine)).ReadString('\n')
 	if err != nil {
 		return 0, err
 	}
-	return r.StatusCode, nil
+	return parseStatusLine(line)
+}
+
+const maxStatusLine = 4 << 10
+
+// parseStatusLine returns the status of "HTTP/1.1 401 Unauthorized". What follows
+// that line is never looked at. Source: RFC 9112, section 4.
+func parseStatusLine(line string) (int, error) {
+	version, rest, _ := strings.Cut(strings.TrimRight(line, "\r\n"), " ")
+	code, _, _ := strings.Cut(rest, " ")
+	status, err := strconv.Atoi(code)
+	if version != "HTTP/1.1" && version != "HTTP/1.0" || len(code) != 3 || err != nil || status < 100 {
+		return 0, fmt.Errorf("status line %.200q: want HTTP/1.1 and a status of three digits", line)
+	}
+	return status, nil
 }
 
 func try(ctx context.Context, at, offer string, from, to uint16, suites []uint16) node.TLSTry {

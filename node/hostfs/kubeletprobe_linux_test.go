@@ -132,6 +132,35 @@ func TestProbeKubeletOtherCiphersAreNone(t *testing.T) {
 	}
 }
 
+func TestParseStatusLine(t *testing.T) {
+	for _, row := range []struct {
+		name, line string
+		want       int
+	}{
+		{"a kubelet's", "HTTP/1.1 401 Unauthorized\r\n", 401},
+		{"without a reason", "HTTP/1.0 200\n", 200},
+		{"another protocol", "SSH-2.0-OpenSSH_9.6\r\n", 0},
+		{"HTTP/2 was not asked for", "HTTP/2 401\r\n", 0},
+		{"a sign for a digit", "HTTP/1.1 -99 x\r\n", 0},
+		{"four digits", "HTTP/1.1 4010 x\r\n", 0},
+		{"below any status", "HTTP/1.1 099 x\r\n", 0},
+		{"empty", "", 0},
+	} {
+		if got, err := parseStatusLine(row.line); got != row.want || (err == nil) != (row.want != 0) {
+			t.Errorf("%s: got %d, %v, want %d", row.name, got, err, row.want)
+		}
+	}
+}
+
+func FuzzParseStatusLine(f *testing.F) {
+	f.Add("HTTP/1.1 401 Unauthorized\r\n")
+	f.Fuzz(func(t *testing.T, line string) {
+		if got, err := parseStatusLine(line); err == nil && (got < 100 || got > 999 || !strings.HasPrefix(line, "HTTP/1.")) {
+			t.Errorf("got %d of %q", got, line)
+		}
+	})
+}
+
 func TestProbeKubeletUnanswered(t *testing.T) {
 	silent, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
