@@ -256,7 +256,9 @@ func judgeBootstrap(s node.CredentialState, k node.KubeletState, g Given) Findin
 			continue
 		}
 		switch {
-		case placeNames(g.Profile.Credentials.Allowed, f.Path):
+		case f.Certificate != nil && f.Certificate.Class == "masters":
+			bad = append(bad, f.Path+": "+f.Credential+" of system:masters")
+		case placeNames(g.Profile.Credentials.Bootstrap, f.Path):
 			declared = append(declared, f.Path)
 		case f.Content != "read" || f.Credential == "unknown":
 			open = append(open, f.Path)

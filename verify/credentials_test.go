@@ -158,7 +158,7 @@ func TestBootstrapCredentialGone(t *testing.T) {
 	bootstrap := func(change ...func(*node.CredentialFile)) node.Facts {
 		return aWorker(node.CredentialState{Kubelet: credentialFiles(aCredential(path, "bootstrap-kubeconfig", change...))})
 	}
-	talos := profiles.Profile{Credentials: profiles.Credentials{Allowed: []profiles.Place{{Path: path}}}}
+	talos := profiles.Profile{Credentials: profiles.Credentials{Bootstrap: []profiles.Place{{Path: path}}}}
 	testJudge(t, bootstrapCredentialGone, []judgedRow{
 		{name: "kubeadm removed it", facts: named(aWorker(node.CredentialState{})), want: "pass gone"},
 		{name: "no argument names one", facts: aWorker(node.CredentialState{}), want: "pass none"},
@@ -166,6 +166,7 @@ func TestBootstrapCredentialGone(t *testing.T) {
 		{name: "a certificate that has ended", facts: bootstrap(certificateInside("other", lastYear)), want: "pass ended"},
 		{name: "a certificate that has not", facts: bootstrap(certificateInside("other", nextYear)), want: "fail there"},
 		{name: "kept by design", profile: talos, facts: bootstrap(ofKind("token")), want: "pass declared"},
+		{name: "an administrator's in its place", profile: talos, facts: bootstrap(certificateInside("masters", nextYear)), want: "fail there"},
 		{name: "not understood", facts: bootstrap(ofKind("unknown")), want: "unknown unread"},
 		{name: "arguments that could not be read", facts: withFact(aWorker(node.CredentialState{}), node.Kubelet, node.KubeletState{Found: "embedded", Unread: []node.Gap{malformedGap}}), want: "unknown unread"},
 		{name: "no kubelet", facts: withoutAKubelet(aWorker(node.CredentialState{})), want: "not-applicable no-kubelet"},
