@@ -60,7 +60,8 @@ var SecretEnvironment = Source[SecretVariables]{
 			}
 		}
 		out.Host, out.Pods = distinctHolders(out.Host), distinctHolders(out.Pods)
-		gaps := slices.Clone(table.gaps)
+		// A program whose executable cannot be seen is named by its command.
+		gaps := slices.DeleteFunc(slices.Clone(table.gaps), func(g Gap) bool { return g.What == unreadExecutables })
 		for _, g := range host.gaps() {
 			gaps = append(gaps, g.In("host"))
 		}
