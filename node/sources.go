@@ -26,8 +26,10 @@ func Sources() []AnySource {
 		// kubelet's port and certificate
 		// containers and runtime configuration
 		// agents
-		// inventory of executables
-		// executable mappings
+		StoredExecutables,
+		PassingExecutables,
+		Mappings,
+		LoaderState,
 		// persistence
 		// credentials
 		// access
