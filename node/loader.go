@@ -59,9 +59,8 @@ var LoaderState = Source[Loader]{
 			switch {
 			case err == nil:
 				text.Write(b)
-				name := memoryName.ReplaceAllString(p.name(), "<id>")
 				for _, v := range parseLoaderVariables(b) {
-					v.Program = name
+					v.Program = programName(p)
 					l.Variables = append(l.Variables, v)
 				}
 			case !vanished(err):

@@ -124,13 +124,22 @@ func (r *mappingReader) add(p *process, maps []codeMap, unread *tally) {
 			v = r.mapping(k)
 			r.found[k] = v
 		}
-		if name := memoryName.ReplaceAllString(p.name(), "<id>"); !slices.Contains(v.Programs, name) {
+		if name := programName(p); !slices.Contains(v.Programs, name) {
 			v.Programs = append(v.Programs, name)
 		}
 		if m.path == p.exe && !m.deleted {
 			r.files[k] = m.ino
 		}
 	}
+}
+
+// programName is the executable as facts name it: of one in memory without what is
+// made up anew for each.
+func programName(p *process) string {
+	if isMemory(p.exe) {
+		return memoryName.ReplaceAllString(p.name(), "<id>")
+	}
+	return p.name()
 }
 
 // placeOf is the mount that a mapped file is on: the one that its path leads to
