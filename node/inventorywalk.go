@@ -204,14 +204,14 @@ func (w *inventoryWalk) wanted(p string) bool {
 // openAbove is the nearest folder above p that everybody may write, "" for none.
 func (w *inventoryWalk) openAbove(p string) string {
 	for dir := path.Dir(p); dir != "/"; dir = path.Dir(dir) {
-		if info, err := w.h.Lstat(dir[1:]); err == nil && open(info) {
+		if info, err := w.h.Lstat(dir[1:]); err == nil && openToAll(info) {
 			return dir
 		}
 	}
 	return ""
 }
 
-func open(dir FileInfo) bool { return dir.Mode&0o002 != 0 && dir.Mode&0o1000 == 0 }
+func openToAll(dir FileInfo) bool { return dir.Mode&0o002 != 0 && dir.Mode&0o1000 == 0 }
 
 // stop notes that the reading ends before p, and why.
 func (w *inventoryWalk) stop(p, why string) bool {
@@ -229,7 +229,7 @@ func (w *inventoryWalk) folder(dir string, i int, openFolder string, depth int) 
 	}
 	var entries []DirEntry
 	if err == nil {
-		if open(info) {
+		if openToAll(info) {
 			openFolder = dir
 		}
 		entries, err = w.h.ReadDir(name, w.limits.folder)
@@ -294,8 +294,8 @@ func (w *inventoryWalk) keep(p string, s seenExecutable) {
 	w.into.seen[p] = s
 }
 
-// executable are the bits for which a file is listed.
-const executable = 0o6111
+// executableBits are those for which a file is listed.
+const executableBits = 0o6111
 
 func (w *inventoryWalk) file(p string, i int, openFolder string) bool {
 	name := p[1:]
@@ -304,7 +304,7 @@ func (w *inventoryWalk) file(p string, i int, openFolder string) bool {
 	case err != nil:
 		w.note(p, err)
 		return true
-	case info.Type != Regular || info.Mode&executable == 0:
+	case info.Type != Regular || info.Mode&executableBits == 0:
 		return true
 	}
 	f := StoredExecutable{Path: quoteName(p), Kind: "unread", Mode: info.Mode, UID: info.UID, GID: info.GID, Size: info.Size, OpenFolder: quoteName(openFolder)}

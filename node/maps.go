@@ -70,7 +70,7 @@ func parseMap(line string) (m codeMap, code bool, err error) {
 			return m, false, fmt.Errorf("memory map %.200q has no range or offset", line)
 		}
 	}
-	if len(f[1]) != 4 || !flag(f[1][0], 'r') || !flag(f[1][1], 'w') || !flag(f[1][2], 'x') || f[1][3] != 'p' && f[1][3] != 's' {
+	if len(f[1]) != 4 || !permission(f[1][0], 'r') || !permission(f[1][1], 'w') || !permission(f[1][2], 'x') || f[1][3] != 'p' && f[1][3] != 's' {
 		return m, false, fmt.Errorf("memory map %.200q has no permissions", line)
 	}
 	major, minor, ok := strings.Cut(f[3], ":")
@@ -95,8 +95,8 @@ func parseMap(line string) (m codeMap, code bool, err error) {
 	return m, true, nil
 }
 
-// flag reports whether c is the permission or stands for its absence.
-func flag(c, set byte) bool { return c == set || c == '-' }
+// permission reports whether c is the permission or stands for its absence.
+func permission(c, set byte) bool { return c == set || c == '-' }
 
 // inMemory reports whether what is mapped is in memory only: a file of
 // memfd_create(2), memory shared under System V or without a name (mm/shmem.c),

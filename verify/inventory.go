@@ -15,7 +15,7 @@ var inventoryChecks = []Check{
 }
 
 // onStored makes a judge of the executables on storage that can be written.
-func onStored(judge func(storage, Given) Finding) Judge {
+func onStored(judge func(writable, Given) Finding) Judge {
 	return On4(node.StoredExecutables, node.PassingExecutables, node.Mounts, node.OS.Parts("init", "pidNamespace"),
 		func(staying, passing node.Inventory, m []node.Mount, s node.System, g Given) Finding {
 			if len(staying.Looked) == 0 || len(passing.Looked) == 0 || len(m) == 0 { // /etc and /run are everywhere
@@ -24,42 +24,42 @@ func onStored(judge func(storage, Given) Finding) Judge {
 			if finding, elsewhere := notTheHost(s); elsewhere {
 				return finding
 			}
-			return judge(newStorage(slices.Concat(staying.Files, passing.Files), m), g)
+			return judge(newWritable(slices.Concat(staying.Files, passing.Files), m), g)
 		})
 }
 
-// storage is what can be run from outside the image.
-type storage struct {
-	files  []stored
-	ofThem int // how many more are the image's own
+// writable is what can be run from outside the image.
+type writable struct {
+	files  []storedFile
+	ofImage int // how many more are the image's own
 }
 
-type stored struct {
+type storedFile struct {
 	node.StoredExecutable
 	on node.Mount
 }
 
-// newStorage leaves out what is the image's: files on a mount of it, and copies of
+// newWritable leaves out what is the image's: files on a mount of it, and copies of
 // its own in a layer above, as /etc is made of them.
-func newStorage(files []node.StoredExecutable, mounts []node.Mount) storage {
-	var s storage
+func newWritable(files []node.StoredExecutable, mounts []node.Mount) writable {
+	var s writable
 	for _, f := range files {
 		on := mountOf(mounts, f.Path)
 		if imageMount(on) || f.Copy != "" && imageMount(mountOf(mounts, f.Copy)) {
-			s.ofThem++
+			s.ofImage++
 			continue
 		}
-		s.files = append(s.files, stored{f, on})
+		s.files = append(s.files, storedFile{f, on})
 	}
 	return s
 }
 
 // can reports whether the mount that a file is on lets it do so: "noexec" keeps it
 // from being run, "nosuid" from giving rights. Source: mount(8).
-func (f stored) can(forbidden string) bool { return !slices.Contains(f.on.Options, forbidden) }
+func (f storedFile) can(forbidden string) bool { return !slices.Contains(f.on.Options, forbidden) }
 
 // String is the file as findings name it: a waiver of it is of this content alone.
-func (f stored) String() string {
+func (f storedFile) String() string {
 	if f.SHA256 == "" {
 		return f.Path + " (not hashed)"
 	}
@@ -70,31 +70,31 @@ func (f stored) String() string {
 type standing int
 
 const (
-	undeclared standing = iota
-	declared
-	changed  // declared, and with another content
-	unhashed // declared with a content, which could not be read
+	isUndeclared standing = iota
+	isDeclared
+	isChanged  // declared, and with another content
+	isUnhashed // declared with a content, which could not be read
 )
 
 // standingOf looks for a path among places. Where one of them demands a content,
 // others that leave it open do not count.
 func standingOf(path, sum string, places []profiles.Place) standing {
-	is := undeclared
+	is := isUndeclared
 	for _, p := range places {
 		if p.Script != "" || !matches(path, p.Path) {
 			continue
 		}
 		switch {
 		case p.SHA256 == "":
-			if is == undeclared {
-				is = declared
+			if is == isUndeclared {
+				is = isDeclared
 			}
 		case sum != "" && strings.EqualFold(p.SHA256, sum):
-			return declared
+			return isDeclared
 		case sum == "":
-			is = unhashed
+			is = isUnhashed
 		default:
-			is = changed
+			is = isChanged
 		}
 	}
 	return is
@@ -115,9 +115,9 @@ func executablePlaces(p *profiles.Profile) []profiles.Place {
 // maxListed bounds what one finding names.
 const maxListed = 100
 
-// failing is the finding that fails on these things: it names the first of them,
+// failNaming is the finding that fails on these things: it names the first of them,
 // and says how many there are.
-func failing(code string, items []string, sentence func(n int) string) Finding {
+func failNaming(code string, items []string, sentence func(n int) string) Finding {
 	items = slices.Compact(slices.Sorted(slices.Values(items)))
 	n := len(items)
 	items = items[:min(n, maxListed)]
@@ -153,19 +153,19 @@ var writableExecutablesDeclared = Check{
 	Judge: onStored(judgeDeclared),
 }
 
-func judgeDeclared(s storage, g Given) Finding {
+func judgeDeclared(s writable, g Given) Finding {
 	places := executablePlaces(g.Profile)
 	var strange, different, open []string
 	known, inert := 0, 0
 	for _, f := range s.files {
 		switch is := standingOf(f.Path, f.SHA256, places); {
-		case is == changed:
+		case is == isChanged:
 			different = append(different, f.String())
-		case is == declared:
+		case is == isDeclared:
 			known++
 		case !f.can("noexec"):
 			inert++
-		case is == unhashed:
+		case is == isUnhashed:
 			open = append(open, f.String())
 		default:
 			strange = append(strange, f.String())
@@ -173,17 +173,17 @@ func judgeDeclared(s storage, g Given) Finding {
 	}
 	switch {
 	case len(different) > 0:
-		return failing("changed", slices.Concat(different, strange), func(n int) string {
+		return failNaming("changed", slices.Concat(different, strange), func(n int) string {
 			return fmt.Sprintf("%d executables are not declared, or have another content than is declared", n)
 		})
 	case len(strange) > 0:
-		return failing("undeclared", strange, func(n int) string {
+		return failNaming("undeclared", strange, func(n int) string {
 			return fmt.Sprintf("%d executables lie on writable storage that nobody declared", n)
 		})
 	case len(open) > 0:
 		return unknown("not-hashed", fmt.Sprintf("%d executables are declared with a digest and could not be hashed: %s", len(open), strings.Join(open, "; ")), open...)
 	}
-	return pass("declared", fmt.Sprintf("%d executables on writable storage are declared; %d more cannot be run where they lie (noexec), %d are the image's", known, inert, s.ofThem))
+	return pass("declared", fmt.Sprintf("%d executables on writable storage are declared; %d more cannot be run where they lie (noexec), %d are the image's", known, inert, s.ofImage))
 }
 
 var noSetuidOnWritableStorage = Check{
@@ -201,8 +201,8 @@ var noSetuidOnWritableStorage = Check{
 			"":             "Take the bit away (chmod ug-s FILE) and find out who set it; mount the file system nosuid where nothing on it needs one.",
 		},
 	},
-	Judge: onStored(func(s storage, g Given) Finding {
-		return judgeRights(s, "setuid", "setuid or setgid files", g.Profile.Inventory.Setuid, func(f stored) string {
+	Judge: onStored(func(s writable, g Given) Finding {
+		return judgeRights(s, "setuid", "setuid or setgid files", g.Profile.Inventory.Setuid, func(f storedFile) string {
 			switch {
 			case f.Mode&0o4000 != 0:
 				return fmt.Sprintf("setuid %d", f.UID)
@@ -228,20 +228,20 @@ var noCapabilitiesOnWritableStorage = Check{
 			"": "Remove them with setcap -r FILE after you have noted what getcap shows. A service gets what it needs from its unit instead: AmbientCapabilities=.",
 		},
 	},
-	Judge: onStored(func(s storage, g Given) Finding {
-		return judgeRights(s, "capabilities", "files with capabilities", g.Profile.Inventory.Capabilities, func(f stored) string { return strings.Join(f.Capabilities, " ") })
+	Judge: onStored(func(s writable, g Given) Finding {
+		return judgeRights(s, "capabilities", "files with capabilities", g.Profile.Inventory.Capabilities, func(f storedFile) string { return strings.Join(f.Capabilities, " ") })
 	}),
 }
 
 // judgeRights fails on files that give a right, as gives says; "" for none.
-func judgeRights(s storage, code, what string, places []profiles.Place, gives func(stored) string) Finding {
+func judgeRights(s writable, code, what string, places []profiles.Place, gives func(storedFile) string) Finding {
 	var bad []string
 	known, inert := 0, 0
 	for _, f := range s.files {
 		right := gives(f)
 		switch {
 		case right == "":
-		case standingOf(f.Path, f.SHA256, places) == declared:
+		case standingOf(f.Path, f.SHA256, places) == isDeclared:
 			known++
 		case !f.can("nosuid"):
 			inert++
@@ -250,7 +250,7 @@ func judgeRights(s storage, code, what string, places []profiles.Place, gives fu
 		}
 	}
 	if len(bad) > 0 {
-		return failing(code, bad, func(n int) string { return fmt.Sprintf("there are %d %s on writable storage", n, what) })
+		return failNaming(code, bad, func(n int) string { return fmt.Sprintf("there are %d %s on writable storage", n, what) })
 	}
 	return pass("none", fmt.Sprintf("of %d executables outside the image none does; %d that would are declared, %d are disarmed by nosuid", len(s.files), known, inert))
 }
@@ -269,7 +269,7 @@ var noWorldWritableExecutables = Check{
 			"": "chmod o-w the file or the folder that is named, then compare the file with its source: it may have been changed already.",
 		},
 	},
-	Judge: onStored(func(s storage, _ Given) Finding {
+	Judge: onStored(func(s writable, _ Given) Finding {
 		var bad []string
 		for _, f := range s.files {
 			switch {
@@ -281,7 +281,7 @@ var noWorldWritableExecutables = Check{
 			}
 		}
 		if len(bad) > 0 {
-			return failing("world-writable", bad, func(n int) string { return fmt.Sprintf("everybody can change or replace %d executables", n) })
+			return failNaming("world-writable", bad, func(n int) string { return fmt.Sprintf("everybody can change or replace %d executables", n) })
 		}
 		return pass("closed", fmt.Sprintf("none of %d executables outside the image", len(s.files)))
 	}),
@@ -302,12 +302,12 @@ var executablesOwnedByRoot = Check{
 			"":        "chown root:root FILE; chmod go-w FILE. Installers that unpack an archive as it is keep the owner of the machine where it was packed.",
 		},
 	},
-	Judge: onStored(func(s storage, g Given) Finding {
+	Judge: onStored(func(s writable, g Given) Finding {
 		places := executablePlaces(g.Profile)
 		var bad []string
 		of := 0
 		for _, f := range s.files {
-			if standingOf(f.Path, f.SHA256, places) == undeclared {
+			if standingOf(f.Path, f.SHA256, places) == isUndeclared {
 				continue
 			}
 			of++
@@ -319,7 +319,7 @@ var executablesOwnedByRoot = Check{
 			}
 		}
 		if len(bad) > 0 {
-			return failing("not-roots", bad, func(n int) string { return fmt.Sprintf("somebody beside root can change %d declared executables", n) })
+			return failNaming("not-roots", bad, func(n int) string { return fmt.Sprintf("somebody beside root can change %d declared executables", n) })
 		}
 		return pass("roots", fmt.Sprintf("all %d declared executables on writable storage belong to root", of))
 	}),

@@ -27,7 +27,7 @@ var noPreload = Check{
 			return unsaid("whether there is an /etc/ld.so.preload")
 		}
 		allowed := func(library string) bool {
-			return standingOf(library, "", g.Profile.Inventory.Libraries) == declared
+			return standingOf(library, "", g.Profile.Inventory.Libraries) == isDeclared
 		}
 		var bad []string
 		for _, library := range l.Preload {
@@ -41,7 +41,7 @@ var noPreload = Check{
 			}
 		}
 		if len(bad) > 0 {
-			return failing("preload", bad, func(n int) string { return fmt.Sprintf("libraries are forced into host programs in %d places", n) })
+			return failNaming("preload", bad, func(n int) string { return fmt.Sprintf("libraries are forced into host programs in %d places", n) })
 		}
 		return wholeMachine(s, pass("none", "neither /etc/ld.so.preload nor the environment of a host process forces a library on it that nobody declared"))
 	}),
@@ -76,13 +76,13 @@ var libraryPathsFromImage = Check{
 				continue
 			}
 			if slices.ContainsFunc(v.Values, func(dir string) bool {
-				return !libraryDirOfImage(dir, mounts) && standingOf(dir, "", g.Profile.Inventory.Libraries) != declared
+				return !libraryDirOfImage(dir, mounts) && standingOf(dir, "", g.Profile.Inventory.Libraries) != isDeclared
 			}) {
 				bad = append(bad, variableText(v))
 			}
 		}
 		if len(bad) > 0 {
-			return failing("outside-image", bad, func(n int) string { return fmt.Sprintf("%d programs look for libraries outside the image", n) })
+			return failNaming("outside-image", bad, func(n int) string { return fmt.Sprintf("%d programs look for libraries outside the image", n) })
 		}
 		return wholeMachine(s, pass("from-image", "no host process was started with a folder outside the image in LD_LIBRARY_PATH"))
 	}),

@@ -52,15 +52,15 @@ func mappingText(m node.Mapping) string {
 func standingOfMapping(m node.Mapping, p *profiles.Profile) standing {
 	programs := executablePlaces(p)
 	places := slices.Concat(programs, p.Inventory.Mappings, p.Inventory.Libraries)
-	if is := standingOf(m.Path, m.SHA256, places); is != undeclared || !m.OwnRoot || len(m.Programs) == 0 {
+	if is := standingOf(m.Path, m.SHA256, places); is != isUndeclared || !m.OwnRoot || len(m.Programs) == 0 {
 		return is
 	}
 	for _, program := range m.Programs {
-		if standingOf(program, "", programs) != declared {
-			return undeclared
+		if standingOf(program, "", programs) != isDeclared {
+			return isUndeclared
 		}
 	}
-	return declared
+	return isDeclared
 }
 
 var mappingsFromImage = Check{
@@ -95,11 +95,11 @@ func judgeMappings(mappings []node.Mapping, g Given) Finding {
 			continue
 		}
 		switch standingOfMapping(m, g.Profile) {
-		case declared:
+		case isDeclared:
 			known++
-		case changed:
+		case isChanged:
 			different = append(different, mappingText(m))
-		case unhashed:
+		case isUnhashed:
 			open = append(open, mappingText(m))
 		default:
 			bad = append(bad, mappingText(m))
@@ -109,11 +109,11 @@ func judgeMappings(mappings []node.Mapping, g Given) Finding {
 	case image == 0 && len(bad) > 0:
 		return fail("no-image", fmt.Sprintf("nothing that host processes run is on a read-only image: there is none, or it is writable; %d files are mapped from writable places", len(bad)))
 	case len(different) > 0:
-		return failing("changed", slices.Concat(different, bad), func(n int) string {
+		return failNaming("changed", slices.Concat(different, bad), func(n int) string {
 			return fmt.Sprintf("host processes run code of %d files that are not declared, or have another content than is declared", n)
 		})
 	case len(bad) > 0:
-		return failing("outside-image", bad, func(n int) string {
+		return failNaming("outside-image", bad, func(n int) string {
 			return fmt.Sprintf("host processes run code of %d files from outside the image that nobody declared", n)
 		})
 	case len(open) > 0:
@@ -145,7 +145,7 @@ var noDeletedLibraries = Check{
 			}
 		}
 		if len(bad) > 0 {
-			return failing("deleted", bad, func(n int) string { return fmt.Sprintf("host processes run code of %d libraries that are deleted", n) })
+			return failNaming("deleted", bad, func(n int) string { return fmt.Sprintf("host processes run code of %d libraries that are deleted", n) })
 		}
 		return pass("all-there", fmt.Sprintf("all of the %d files that host processes have mapped have their names", len(mappings)))
 	}),
@@ -168,12 +168,12 @@ var noMemoryMappings = Check{
 	Judge: onMappings(func(mappings []node.Mapping, g Given) Finding {
 		var bad []string
 		for _, m := range mappings {
-			if m.Memory && !isProgram(m) && standingOf(m.Path, "", g.Profile.Inventory.Mappings) != declared {
+			if m.Memory && !isProgram(m) && standingOf(m.Path, "", g.Profile.Inventory.Mappings) != isDeclared {
 				bad = append(bad, mappingText(m))
 			}
 		}
 		if len(bad) > 0 {
-			return failing("memory-only", bad, func(n int) string {
+			return failNaming("memory-only", bad, func(n int) string {
 				return fmt.Sprintf("host processes run code of %d files that are in memory only", n)
 			})
 		}
@@ -223,7 +223,7 @@ func judgeScripts(programs []node.Program, g Given) Finding {
 	}
 	switch {
 	case len(bad) > 0:
-		return failing("writable-script", bad, func(n int) string {
+		return failNaming("writable-script", bad, func(n int) string {
 			return fmt.Sprintf("interpreters run %d scripts from storage that can be written", n)
 		})
 	case len(open) > 0:
