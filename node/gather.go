@@ -29,6 +29,8 @@ type gathering struct {
 	kubelet   func() (*kubeletReading, error)
 	listening func() (*listeningReading, error)
 
+	readings readings
+
 	// held and walked outlive the gathering.
 	held   *heldSockets
 	walked *walkedInventories

@@ -30,7 +30,7 @@ func onStored(judge func(writable, Given) Finding) Judge {
 
 // writable is what can be run from outside the image.
 type writable struct {
-	files  []storedFile
+	files   []storedFile
 	ofImage int // how many more are the image's own
 }
 
