@@ -286,12 +286,18 @@ func (w *inventoryWalk) note(p string, err error) {
 }
 
 func (w *inventoryWalk) keep(p string, s seenExecutable) {
-	if _, known := w.into.seen[p]; !known && len(w.into.seen) >= w.limits.kept {
-		w.into.more = true
+	if _, there := w.into.seen[p]; !there && w.full() {
 		return
 	}
 	s.pass = w.into.pass
 	w.into.seen[p] = s
+}
+
+// full reports whether no more is kept, and notes that there is more.
+func (w *inventoryWalk) full() bool {
+	full := len(w.into.seen) >= w.limits.kept
+	w.into.more = w.into.more || full
+	return full
 }
 
 // executableBits are those for which a file is listed.
@@ -307,6 +313,9 @@ func (w *inventoryWalk) file(p string, i int, openFolder string) bool {
 	case info.Type != Regular || info.Mode&executableBits == 0:
 		return true
 	}
+	if _, there := w.into.seen[p]; !there && w.full() {
+		return true
+	}
 	f := StoredExecutable{Path: quoteName(p), Kind: "unread", Mode: info.Mode, UID: info.UID, GID: info.GID, Size: info.Size, OpenFolder: quoteName(openFolder)}
 	was, known := w.into.seen[p]
 	known = known && was.ino == info.Ino && was.file.Size == info.Size && was.file.SHA256 != ""
@@ -320,8 +329,9 @@ func (w *inventoryWalk) file(p string, i int, openFolder string) bool {
 		w.bytes += info.Size
 	}
 	f.SHA256 = sum
-	head, headErr := w.h.Head(name, MaxHead)
-	if headErr == nil {
+	if known && was.file.SHA256 == sum {
+		f.Kind = was.file.Kind
+	} else if head, headErr := w.h.Head(name, MaxHead); headErr == nil {
 		f.Kind = kindOf(head)
 	} else if err == nil {
 		err = headErr

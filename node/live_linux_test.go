@@ -366,6 +366,43 @@ func TestSourcesOfThisMachine(t *testing.T) {
 	}
 }
 
+// hashedMachine hashes a file once, as package hostfs does while it is unchanged.
+type hashedMachine struct {
+	thisMachine
+	sums map[string]string
+}
+
+func (m hashedMachine) Digest(name string, max int64) (string, error) {
+	if s, ok := m.sums[name]; ok {
+		return s, nil
+	}
+	s, err := m.thisMachine.Digest(name, max)
+	m.sums[name] = s
+	return s, err
+}
+
+// BenchmarkMappings reads the memory maps of this machine's processes, whose table
+// is there already and whose executables are hashed; "files" says how many they have
+// mapped, "processes" how many there are.
+func BenchmarkMappings(b *testing.B) {
+	h := thisHost()
+	h.FS = hashedMachine{sums: map[string]string{}}
+	t, err := h.gathering.processes()
+	if err != nil {
+		b.Skipf("SKIPPED: %v", err)
+	}
+	files := 0
+	for b.Loop() {
+		all, _, err := Mappings.Read(b.Context(), h)
+		if err != nil {
+			b.Fatal(err)
+		}
+		files = len(all)
+	}
+	b.ReportMetric(float64(files), "files")
+	b.ReportMetric(float64(len(t.processes)), "processes")
+}
+
 // BenchmarkProcessTable reads this machine's processes; "processes" says how
 // many they are.
 func BenchmarkProcessTable(b *testing.B) {

@@ -599,9 +599,13 @@ func (t *tree) Xattr(name, attr string) ([]byte, error) {
 		return nil, refusal(op, name, err)
 	}
 	defer unix.Close(fd)
-	buf := make([]byte, maxXattr)
+	buf := make([]byte, 256)
 	// fgetxattr(2) refuses an O_PATH descriptor.
 	n, err := unix.Getxattr("/proc/self/fd/"+strconv.Itoa(fd), attr, buf)
+	if err == unix.ERANGE {
+		buf = make([]byte, maxXattr)
+		n, err = unix.Getxattr("/proc/self/fd/"+strconv.Itoa(fd), attr, buf)
+	}
 	if err == unix.ENODATA {
 		err = unix.ENOENT
 	}
