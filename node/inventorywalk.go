@@ -79,7 +79,7 @@ func readInventory(ctx context.Context, h *Host, roots []string, into *walkedInv
 	if err != nil {
 		return Inventory{}, nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, limits.time)
+	ctx, cancel := context.WithTimeoutCause(ctx, limits.time, fmt.Errorf("stopped after %v", limits.time))
 	defer cancel()
 	w := &inventoryWalk{ctx: ctx, h: h, table: table, at: map[string]bool{}, limits: limits, into: into}
 	for _, m := range table.mounts {
@@ -250,7 +250,7 @@ func (w *inventoryWalk) folder(dir string, i int, openFolder string, depth int) 
 			return w.stop(p, fmt.Sprintf("stopped after %d names", w.limits.entries))
 		}
 		if w.ctx.Err() != nil {
-			return w.stop(p, fmt.Sprintf("stopped after %v", w.limits.time))
+			return w.stop(p, context.Cause(w.ctx).Error())
 		}
 		switch {
 		case e.Type == Regular:
