@@ -135,7 +135,7 @@ func readProcesses(h *Host) (*processTable, error) {
 		statuses.add(1, &Error{"listing", "/proc", Denied, "process 1 is not shown, so others may be hidden too: hidepid in proc(5)"})
 		statuses.of = 0
 	}
-	own := t.cgroupsOutside(h)
+	own := t.cgroupsOutside()
 	containers := tally{what: "mounts of processes in the cgroups of containers"}
 	for i := range t.processes {
 		p := &t.processes[i]
@@ -179,13 +179,9 @@ func (t *processTable) byPID(pid int) (p *process, found bool) {
 // namespace. Paths are then relative to the reader's own cgroup: "/" is the
 // container that this program runs in, "/../../system.slice/sshd.service" a
 // service of the host. Source: cgroup_namespaces(7).
-func (t *processTable) cgroupsOutside(h *Host) bool {
-	b, err := h.ReadFile("proc/1/cgroup", maxCgroup)
-	if err != nil {
-		return false
-	}
-	lines, err := parseCgroup(b)
-	return err == nil && slices.ContainsFunc(lines, cgroupLine.outside)
+func (t *processTable) cgroupsOutside() bool {
+	p, found := t.byPID(1)
+	return found && p.outside
 }
 
 // readProcess reads what stands in few, cheap files. It is nil for a kernel

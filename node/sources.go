@@ -29,8 +29,10 @@ func Sources() []AnySource {
 		KubeletServing,
 		// containers and runtime configuration
 		// agents
-		// inventory of executables
-		// executable mappings
+		StoredExecutables,
+		PassingExecutables,
+		Mappings,
+		LoaderState,
 		// persistence
 		ControlPlane,
 		Credentials,

@@ -93,7 +93,7 @@ func TestEveryProfileIsWellFormed(t *testing.T) {
 				t.Errorf("%s: the word %q is forbidden without a reason", p.Name, word)
 			}
 		}
-		for _, place := range slices.Concat(p.Image.Writable, p.Processes.Allowed) {
+		for _, place := range slices.Concat(p.Image.Writable, p.Processes.Allowed, p.Inventory.Allowed, p.Inventory.Setuid, p.Inventory.Capabilities, p.Inventory.Mappings, p.Inventory.Libraries) {
 			if !strings.HasPrefix(place.Path, "/") || place.Why == "" {
 				t.Errorf("%s: place %+v is not absolute or has no reason", p.Name, place)
 			}
@@ -126,7 +126,7 @@ func TestEveryProfileIsWellFormed(t *testing.T) {
 			}
 		}
 		for name := range maps.Keys(p.Sources) {
-			if !regexp.MustCompile(`^(detect|image(\.[a-zA-Z]+)?|boot|sysctls|processes|runtime|kubelet)$`).MatchString(name) {
+			if !regexp.MustCompile(`^(detect|image(\.[a-zA-Z]+)?|boot|sysctls|processes|runtime|kubelet|inventory)$`).MatchString(name) {
 				t.Errorf("%s cites a source for %q, which is no part of a profile", p.Name, name)
 			}
 		}
