@@ -24,7 +24,8 @@ func Sources() []AnySource {
 		// extensions and changes of the image
 		// boot and kernel
 		// kubelet's port and certificate
-		// containers and runtime configuration
+		Containers,
+		RuntimeConfig,
 		// agents
 		// inventory of executables
 		// executable mappings
