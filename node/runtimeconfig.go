@@ -58,6 +58,9 @@ type RuntimeState struct {
 	Verifiers []string `json:"verifiers"`
 	// NRIPlugins are the programs that containerd or CRI-O starts as plugins.
 	NRIPlugins []string `json:"nriPlugins"`
+	// Binaries are the programs of engines that run, of their shims and OCI
+	// runtimes, and the network plugins.
+	Binaries []RuntimeBinary `json:"binaries"`
 }
 
 // SignaturePolicy is which signatures images need.
@@ -77,7 +80,7 @@ var RuntimeConfig = Source[RuntimeState]{
 	Scope: Cohort,
 	Every: Hour,
 	Read: func(_ context.Context, h *Host) (RuntimeState, []Gap, error) {
-		v := RuntimeState{Engines: []EngineConfig{}, Verifiers: []string{}, NRIPlugins: []string{}}
+		v := RuntimeState{Engines: []EngineConfig{}, Verifiers: []string{}, NRIPlugins: []string{}, Binaries: []RuntimeBinary{}}
 		t, err := h.gathering.processes()
 		if err != nil {
 			return v, nil, err
@@ -115,6 +118,7 @@ var RuntimeConfig = Source[RuntimeState]{
 		}
 		v.Verifiers = programsIn(h, v.folders("image-verifier.bin_dir", "/opt/containerd/image-verifier/bin", "containerd"), &gaps, "verifiers")
 		v.NRIPlugins = programsIn(h, v.folders("nri.plugin_path", "/opt/nri/plugins", "containerd", "crio"), &gaps, "nriPlugins")
+		v.Binaries = runtimeBinaries(h, t, v, &gaps)
 		return v, gaps, nil
 	},
 }

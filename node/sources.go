@@ -26,7 +26,8 @@ func Sources() []AnySource {
 		// kubelet's port and certificate
 		Containers,
 		RuntimeConfig,
-		// agents
+		Agents,
+		AgentCosts,
 		// inventory of executables
 		// executable mappings
 		// persistence
