@@ -37,18 +37,19 @@ type Agent struct {
 // that profiles/common.yaml names (a test compares them). Kernel names of
 // processes are these cut to 15 bytes.
 var AgentPrograms = []string{
-	"SophosScanD", "TaniumClient", "aesmond", "avp", "bdsecd", "cbagentd", "clamd", "clamonacc", "cortex-xdr", "cybereasonav", "dr.web-wine", "drweb-configd", "ds_agent", "ds_am",
-	"dsa", "elastic-agent", "elastic-endpoint", "eea", "efs", "falco", "falcon-kac", "falcon-sensor", "falcon-sensor-bpf", "freshclam", "ir_agent", "isecespd", "kesl", "mdatp", "mfetpd",
-	"nessus-agent-module", "nessusd", "osqueryd", "ossec-agentd", "ossec-syscheckd", "pmd", "qualys-cloud-agent", "rtvscand", "s1-agent", "s1-orchestrator", "sav-protect", "savd", "sensor_endpoint",
-	"sisidsdaemon", "sisipsdaemon", "sophos-subprocess", "sysdig-agent", "tetragon", "tmxbc", "traps_pmd", "twistlock_defender", "wazuh-agentd", "wazuh-syscheckd", "wdavdaemon",
+	"TaniumClient", "bdsecd", "cbagentd", "cbdaemon", "clamd", "clamonacc", "dragent", "drweb-configd", "drweb-filecheck", "ds_agent", "ds_am", "elastic-agent",
+	"elastic-endpoint", "esets_daemon", "falco", "falcon-kac", "falcon-sensor", "falcon-sensor-bpf", "falcond", "freshclam", "ir_agent", "isecespd", "kesl", "mdatp",
+	"mfeespd", "mfetpd", "nessus-agent-module", "nessusd", "osqueryd", "ossec-agentd", "ossec-syscheckd", "pmd", "qualys-cloud-agent", "rtvscand", "s1-agent",
+	"s1-orchestrator", "savd", "savscand", "sisamdaemon", "sisidsdaemon", "sisipsdaemon", "sophos_threat_detector", "tetragon", "tmxbc", "traps_pmd", "twistlock_defender",
+	"wazuh-agentd", "wazuh-syscheckd", "wdavdaemon",
 }
 
 // AgentFolders are where security agents are installed, sorted: those that
 // profiles/common.yaml names.
 var AgentFolders = []string{
-	"/opt/CrowdStrike", "/opt/Elastic/Agent", "/opt/Elastic/Endpoint", "/opt/McAfee", "/opt/Symantec", "/opt/Tanium", "/opt/TrendMicro", "/opt/bitdefender-security-tools", "/opt/carbonblack", "/opt/cybereason",
-	"/opt/drweb.com", "/opt/ds_agent", "/opt/eset", "/opt/kaspersky", "/opt/microsoft/mdatp", "/opt/nessus_agent", "/opt/rapid7", "/opt/sentinelone", "/opt/sophos-av", "/opt/sophos-spl",
-	"/opt/traps", "/opt/trellix", "/usr/local/qualys/cloud-agent", "/var/lib/clamav", "/var/ossec",
+	"/opt/CrowdStrike", "/opt/Elastic/Agent", "/opt/Elastic/Endpoint", "/opt/McAfee", "/opt/Symantec", "/opt/Tanium", "/opt/TrendMicro", "/opt/bitdefender-security-tools",
+	"/opt/carbonblack", "/opt/cybereason", "/opt/drweb.com", "/opt/ds_agent", "/opt/eset", "/opt/kaspersky", "/opt/microsoft/mdatp", "/opt/nessus_agent", "/opt/rapid7",
+	"/opt/sentinelone", "/opt/sophos-av", "/opt/sophos-spl", "/opt/traps", "/opt/trellix", "/usr/local/qualys/cloud-agent", "/var/lib/clamav", "/var/ossec",
 }
 
 // Agents are security agents, by the names of what runs and of where they are

@@ -15,8 +15,8 @@ type procStatus struct {
 	uids, gids []uint32 // effective, then real and saved where they differ
 	groups     []uint32
 	threads    int
-	kthread    bool // "Kthread: 1", which kernels have since 6.11
-	memory     bool // it has memory of its own: kernel threads and zombies have none
+	kthread    bool  // "Kthread: 1", which kernels have since 6.11
+	memory     bool  // it has memory of its own: kernel threads and zombies have none
 	rss        int64 // resident memory in bytes; 0 where the kernel does not say
 	confinement
 }
