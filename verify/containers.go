@@ -178,7 +178,7 @@ func judgeReach(s node.ContainerState, g Given, code, bad, good string, names []
 		var undeclared, allowed []string
 		for _, p := range powersOf(c) {
 			switch {
-			case !slices.Contains(names, p.name):
+			case !slices.Contains(names, p.name) || slices.Contains(undeclared, p.by):
 			case powerDeclared(c, p.name, g.Profile.Containers.Reaching):
 				allowed = append(allowed, p.by)
 			default:
