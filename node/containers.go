@@ -292,22 +292,30 @@ func (p *hostPaths) in(h *Host, ns *mountNamespace, pod string) ([]HostMount, er
 	return kept, nil
 }
 
-// of is the shortest visible path of the host that shows what m shows; "" where
-// there is none, or where each is the container's own.
+// of is the shortest path of the host that shows what m shows, or would if
+// nothing were mounted over it; "" where there is none, or where each is the
+// container's own.
 func (p *hostPaths) of(m mount, pod string) string {
-	best := ""
+	var visible, covered []string
 	for _, i := range p.byDev[m.dev] {
 		h := p.table.mounts[i]
 		rest, ok := below(h.root, m.root)
 		at := path.Join(h.path, rest)
-		if !ok || p.table.lookup(at) != i || sandboxFile.MatchString(at) || pod != "" && strings.Contains(at, "/pods/"+pod+"/") {
-			continue
-		}
-		if best == "" || len(at) < len(best) || len(at) == len(best) && at < best {
-			best = at
+		switch {
+		case !ok || sandboxFile.MatchString(at) || pod != "" && strings.Contains(at, "/pods/"+pod+"/"):
+		case p.table.lookup(at) == i:
+			visible = append(visible, at)
+		default:
+			covered = append(covered, at)
 		}
 	}
-	return best
+	if len(visible) == 0 {
+		visible = covered
+	}
+	if len(visible) == 0 {
+		return ""
+	}
+	return slices.MinFunc(visible, func(a, b string) int { return cmp.Or(len(a)-len(b), cmp.Compare(a, b)) })
 }
 
 // kernelOwn reports whether a mount is a file system of the kernel where every
