@@ -353,7 +353,7 @@ func FuzzStatus(f *testing.F) {
 		}
 		again, err := parseStatus(append([]byte("VmSize:\t1 kB\n"), b...))
 		s.memory = true
-		if d := cmp.Diff(s, again, cmp.AllowUnexported(procStatus{})); err != nil || d != "" {
+		if d := cmp.Diff(s, again, cmp.AllowUnexported(procStatus{}, confinement{})); err != nil || d != "" {
 			t.Errorf("with memory: %v\n%s", err, d)
 		}
 	})
