@@ -14,7 +14,7 @@ const runtimeNode = "recorded-lab-flatcar"
 
 var runtimeDamages = []Damage{
 	{Check: "runtime-socket-closed", Node: runtimeNode, What: "chmod 666 containerd.sock", Sound: containerdSocket(0o660), Do: containerdSocket(0o666)},
-	{Check: "runtime-not-on-network", Node: runtimeNode, What: "something listens on Docker's port", Sound: listen("0100007F:0947"), Do: listen("00000000:0947")},
+	{Check: "runtime-not-on-network", Node: runtimeNode, What: "something listens on Docker's port", Sound: all(noDescriptors, listen("0100007F:0947")), Do: listen("00000000:0947")},
 	{Check: "runtime-socket-unreached", Node: runtimeNode, What: "a pod mounts the socket of containerd", Sound: all(containerdSocket(0o660), container(aPod{})), Do: container(aPod{mounts: "62 60 0:24 /containerd/containerd.sock /x.sock rw - tmpfs tmpfs rw\n"})},
 	{Check: "single-engine", Node: runtimeNode, What: "docker.socket was started beside containerd", Sound: containerdSocket(0o660), Do: socketAt("run/docker.sock", 0o660)},
 
@@ -85,6 +85,13 @@ func listen(address string) func(*capture.Tape) {
 	return func(t *capture.Tape) {
 		t.File("proc/1/net/tcp", "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"+
 			"   0: "+address+" 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4711 1 0000000000000000 100 0 0 10 0\n")
+	}
+}
+
+// noDescriptors says of the processes of runtimeNode that they have none open.
+func noDescriptors(t *capture.Tape) {
+	for _, pid := range []string{"1", "262", "267", "269"} {
+		t.Dir("proc/" + pid + "/fd")
 	}
 }
 
