@@ -62,7 +62,7 @@ identitytoken = "` + canary + `"
 [plugins."io.containerd.grpc.v1.cri".registry.configs."registry.lab:5000".tls]
 insecure_skip_verify = true
 [plugins."io.containerd.grpc.v1.cri".registry.mirrors."docker.io"]
-endpoint = ["https://user:` + canary + `@mirror.lab", "http://plain.lab"]
+endpoint = ["https://user:p/@` + canary + `@mirror.lab", "http://plain.lab"]
 [proxy_plugins.x]
 address = "/run/x.sock"
 [proxy_plugins.x.exports]
@@ -152,6 +152,7 @@ func FuzzRedactTOML(f *testing.F) {
 	for _, text := range secretConfigs {
 		f.Add([]byte(text))
 	}
+	f.Add([]byte("[0000.\"000000//x@//@\"]\n0 = \"\""))
 	f.Add([]byte("a = [1, \"x\", {b = 2}]\n[[c]]\nd = 1979-05-27T07:32:00Z\ne = inf\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		once := redactTOML(b)

@@ -30,8 +30,9 @@ var safeText = setOf(
 	"hosts", "insecure-registries", "seccomp-profile", "userns-remap", "default-runtime", "exec-opts", "storage-driver", "type", "keyPath", "keyType", "capabilities",
 )
 
-// userInfo is the user and password in a URL.
-var userInfo = regexp.MustCompile(`//[^/@\s]*@`)
+// userInfo is the user and password in a URL, whatever characters people have
+// left in them that a URL may not have there.
+var userInfo = regexp.MustCompile(`(?s)//.*@`)
 
 func withoutUserInfo(s string) string { return userInfo.ReplaceAllString(s, "//") }
 
@@ -55,8 +56,8 @@ func redactTree(v any, safe bool) any {
 		return v
 	case map[string]any:
 		out := make(map[string]any, len(v))
-		for key, value := range v {
-			out[withoutUserInfo(key)] = redactTree(value, safeText[key])
+		for _, key := range slices.Sorted(maps.Keys(v)) { // for two may become one
+			out[withoutUserInfo(key)] = redactTree(v[key], safeText[key])
 		}
 		return out
 	}
