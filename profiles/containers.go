@@ -17,6 +17,9 @@ type Containers struct {
 	Registries []Place `json:"registries"`
 	// NRIPlugins are plugins that the engine may start.
 	NRIPlugins []Place `json:"nriPlugins"`
+	// ImagePolicy says where this system keeps what images must be signed with,
+	// where neither a file nor the engine shows it; "" where they do.
+	ImagePolicy string `json:"imagePolicy"`
 	// Agents are the products that count as security agents.
 	Agents []SecurityAgent `json:"agents"`
 	// AllowedAgents are products, by name, that may run here.

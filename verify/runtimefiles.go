@@ -74,7 +74,7 @@ var imagePolicyPresent = Check{
 	Judge: On2(node.RuntimeConfig.Parts("engines", "policy", "verifiers"), node.OS.Parts("init", "pidNamespace"), judgeImagePolicy),
 }
 
-func judgeImagePolicy(v node.RuntimeState, o node.System, _ Given) Finding {
+func judgeImagePolicy(v node.RuntimeState, o node.System, g Given) Finding {
 	if v.Engines == nil {
 		return unsaid("how its container engines are configured")
 	}
@@ -99,6 +99,9 @@ func judgeImagePolicy(v node.RuntimeState, o node.System, _ Given) Finding {
 				good = append(good, "crio: the default is "+strings.Join(v.Policy.Default, ", "))
 			}
 		case "containerd":
+			if len(v.Verifiers) == 0 && g.Profile.Containers.ImagePolicy != "" {
+				return unknown("elsewhere", g.Profile.Containers.ImagePolicy)
+			}
 			if len(v.Verifiers) == 0 {
 				bad = append(bad, e.Program+": no image verifier is installed")
 			} else {
