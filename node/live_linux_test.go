@@ -357,7 +357,7 @@ func TestMappingsOfThisMachine(t *testing.T) {
 
 // No source breaks on a machine that is not composed.
 func TestSourcesOfThisMachine(t *testing.T) {
-	sources := []AnySource{Processes, MountNamespaces, RuntimeSockets, Listeners, SocketHolders}
+	sources := []AnySource{Processes, MountNamespaces, RuntimeSockets, Listeners, SocketHolders, Containers, RuntimeConfig, Agents, AgentCosts}
 	for name, f := range gather(t.Context(), &Host{FS: thisMachine{}}, time.Time{}, sources) {
 		if f.Missing != nil && f.Missing.Code != Denied {
 			t.Errorf("%s: %+v", name, f.Missing)

@@ -42,7 +42,8 @@ type process struct {
 	uid, gid   uint32
 	uids, gids []uint32
 	groups     []uint32
-	capPrm     uint64 // permitted capabilities, in the process's user namespace
+	rss        int64 // resident memory in bytes
+	confinement
 }
 
 // placement is what the cgroups of a process say of it. The processes of a
@@ -209,7 +210,7 @@ func readProcess(h *Host, pid int, placements map[string]placement) (*process, e
 			return nil, err
 		}
 	}
-	p := &process{pid: pid, dir: dir, comm: s.comm, uid: s.uids[0], gid: s.gids[0], uids: s.uids, gids: s.gids, groups: s.groups, capPrm: s.capPrm}
+	p := &process{pid: pid, dir: dir, comm: s.comm, uid: s.uids[0], gid: s.gids[0], uids: s.uids, gids: s.gids, groups: s.groups, rss: s.rss, confinement: s.confinement}
 
 	b, err := h.ReadFile(dir+"/cgroup", maxCgroup)
 	switch {

@@ -21,24 +21,21 @@ func Sources() []AnySource {
 		Reservation,
 		ReservationUse,
 		PassingMounts,
-		// extensions and changes of the image
-		// boot and kernel
 		StaticPods,
 		KubeletUnit,
-		// kubelet's port and certificate
 		KubeletServing,
-		// containers and runtime configuration
-		// agents
 		StoredExecutables,
 		PassingExecutables,
 		Mappings,
 		LoaderState,
-		// persistence
+		Containers,
+		RuntimeConfig,
+		Agents,
+		AgentCosts,
 		ControlPlane,
 		Credentials,
 		ServiceAccountTokens,
 		SecretEnvironment,
-		// access
 		LoginServices,
 		SSH,
 		Accounts,
@@ -47,7 +44,6 @@ func Sources() []AnySource {
 		Management,
 		Removable,
 		Swaps,
-		// clock and logs
 		ClockSync,
 		Logs,
 		LogPrograms,

@@ -195,6 +195,8 @@ type Common struct {
 	Sysctls   map[string]string `json:"sysctls"`
 	Forbidden map[string]string `json:"forbidden"` // command line word → why
 	Listen    []Place           `json:"listen"`    // before Network.Listen
+
+	Containers Containers `json:"containers"`
 }
 
 //go:embed *.yaml
@@ -254,6 +256,7 @@ func (p *Profile) inherit(c *Common) {
 			p.Boot.Forbidden[word] = why
 		}
 	}
+	p.Containers.inherit(c.Containers)
 	if p.Ordinary {
 		return
 	}
