@@ -22,7 +22,9 @@ func Sources() []AnySource {
 		ReservationUse,
 		PassingMounts,
 		// extensions and changes of the image
+		Extensions, EtcDrift, Updates,
 		// boot and kernel
+		Processor, TPM, KernelBuild, ModuleFiles,
 		// kubelet's port and certificate
 		// containers and runtime configuration
 		// agents

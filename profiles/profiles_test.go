@@ -54,7 +54,7 @@ func TestGenericExpectsNothing(t *testing.T) {
 func TestEveryProfileIsWellFormed(t *testing.T) {
 	all, _ := load(t)
 	letter := regexp.MustCompile(`^[A-Z]$`)
-	expectation := regexp.MustCompile(`^(any|(==|>=) [0-9]+)$`)
+	expectation := regexp.MustCompile(`^(any|(==|>=|<=) [0-9]+)$`)
 	for _, p := range all {
 		oneOf := func(what, got string, allowed ...string) {
 			if !slices.Contains(allowed, got) {
