@@ -262,6 +262,9 @@ func (p *Profile) inherit(c *Common) {
 
 // over is what is common to all, and the profile's own values in its place.
 func over(common, own map[string]string) map[string]string {
+	if common == nil && own == nil {
+		return nil
+	}
 	out := map[string]string{}
 	maps.Copy(out, common)
 	maps.Copy(out, own)
