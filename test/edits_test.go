@@ -305,6 +305,8 @@ var captureEdits = []captureEdit{{
 	node: "composed-cos",
 	edit: replace("proc/1/mountinfo", " - ext2 /dev/mapper/vroot rw\n", " - ext2\n"),
 	change: map[string]string{
+		"extensions-declared":         "unknown fact-malformed",
+		"writable-mounts-restricted":  "unknown fact-malformed",
 		"cmdline-matches-mapping":     "unknown fact-malformed",
 		"image-anchored":              "unknown fact-malformed",
 		"image-attested":              "unknown fact-malformed",
@@ -326,6 +328,7 @@ var captureEdits = []captureEdit{{
 	node: "recorded-lab-cos",
 	edit: replace("proc/1/mountinfo", "/ / ro,relatime - erofs /dev/dm-0 ro", "/ / rw,relatime - ext4 /dev/dm-0 rw"),
 	change: map[string]string{
+		"writable-mounts-restricted":  "fail unrestricted", // what lies on the root is no longer read-only
 		"image-read-only":             "fail writable-mount",
 		"mount-namespaces-agree":      "not-applicable no-image",
 		"no-undeclared-writable-exec": "fail undeclared",
@@ -422,7 +425,7 @@ var captureEdits = []captureEdit{{
 	node: "recorded-lab-cos",
 	edit: replace("proc/sys/kernel/kptr_restrict", "1", "0"),
 	change: map[string]string{
-		"sysctls-hardened": "fail too-lax",
+		"kernel-addresses-hidden": "fail too-lax",
 	},
 	level: 3, claimed: 3,
 }}
