@@ -16,10 +16,10 @@ kernel/net/netfilter/nf_conntrack.ko.xz:
 func TestModuleFiles(t *testing.T) {
 	const dir = "usr/lib/modules/6.6.95-flatcar/"
 	base := map[string]string{
-		"proc/sys/kernel/osrelease":                     "6.6.95-flatcar\n",
-		"proc/modules":                                  "overlay 1 1 - Live 0x0\nxt_conntrack 1 1 - Live 0x0\ndiamorphine 1 0 - Live 0x0 (OE)\n",
-		"lib":                                           "-> usr/lib",
-		dir + "modules.dep":                             madeModulesDep,
+		"proc/sys/kernel/osrelease": "6.6.95-flatcar\n",
+		"proc/modules":              "overlay 1 1 - Live 0x0\nxt_conntrack 1 1 - Live 0x0\ndiamorphine 1 0 - Live 0x0 (OE)\n",
+		"lib":                       "-> usr/lib",
+		dir + "modules.dep":         madeModulesDep,
 		dir + "kernel/fs/overlayfs/overlay.ko.xz":       "x",
 		dir + "kernel/net/netfilter/xt-conntrack.ko.xz": "-> /opt/weak/xt-conntrack.ko.xz",
 		"opt/weak/xt-conntrack.ko.xz":                   "x",
