@@ -25,14 +25,31 @@ func Sources() []AnySource {
 		Extensions, EtcDrift, Updates,
 		// boot and kernel
 		Processor, TPM, KernelBuild, ModuleFiles,
+		StaticPods,
+		KubeletUnit,
 		// kubelet's port and certificate
+		KubeletServing,
 		// containers and runtime configuration
 		// agents
 		// inventory of executables
 		// executable mappings
 		// persistence
-		// credentials
+		ControlPlane,
+		Credentials,
+		ServiceAccountTokens,
+		SecretEnvironment,
 		// access
+		LoginServices,
+		SSH,
+		Accounts,
+		Consoles,
+		Sessions,
+		Management,
+		Removable,
+		Swaps,
 		// clock and logs
+		ClockSync,
+		Logs,
+		LogPrograms,
 	}
 }

@@ -183,6 +183,12 @@ type Kubelet struct {
 	// NoKubeReserved explains why the system sets only systemReserved (or the reverse).
 	NoKubeReserved   string `json:"noKubeReserved"`
 	NoSystemReserved string `json:"noSystemReserved"`
+	// HostnameOverride explains why the system gives the kubelet a name of its own
+	// choice (--hostname-override).
+	HostnameOverride string `json:"hostnameOverride"`
+	// StaticPods are manifests, by path, and web addresses, without port, from which
+	// the kubelet may make pods.
+	StaticPods []Place `json:"staticPods"`
 }
 
 // Common is what is expected of every container-optimized system.
@@ -191,6 +197,7 @@ type Common struct {
 	Forbidden map[string]string `json:"forbidden"` // command line word → why
 	Config    map[string]string `json:"config"`    // build option of the kernel → value
 	Etc       []Place           `json:"etc"`       // paths below /etc that differ on every node
+	Listen    []Place           `json:"listen"`    // before Network.Listen
 }
 
 //go:embed *.yaml
@@ -253,6 +260,7 @@ func (p *Profile) inherit(c *Common) {
 	if p.Ordinary {
 		return
 	}
+	p.Network.Listen = slices.Concat(c.Listen, p.Network.Listen)
 	p.Sysctls = over(c.Sysctls, p.Sysctls)
 	p.Kernel.Config = over(c.Config, p.Kernel.Config)
 	if p.Extensions.Etc != nil { // nil: nobody has said what may differ

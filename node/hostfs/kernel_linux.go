@@ -33,6 +33,12 @@ func (k *kernel) Ask(q node.Question) (json.RawMessage, error) {
 		v, err = k.fileVerity(q.Of)
 	case node.AskExe:
 		v, err = k.executable(q.Of)
+	case node.AskClock:
+		v, err = clock()
+	case node.AskKubelet:
+		v, err = k.kubeletPort(q.Of)
+	case node.AskGoBuild:
+		v, err = k.goBuild(q.Of)
 	default:
 		err = unix.ENOSYS
 	}
