@@ -54,7 +54,7 @@ func TestGenericExpectsNothing(t *testing.T) {
 func TestEveryProfileIsWellFormed(t *testing.T) {
 	all, _ := load(t)
 	letter := regexp.MustCompile(`^[A-Z]$`)
-	expectation := regexp.MustCompile(`^(any|(==|>=) [0-9]+)$`)
+	expectation := regexp.MustCompile(`^(any|(==|>=|<=) [0-9]+)$`)
 	for _, p := range all {
 		oneOf := func(what, got string, allowed ...string) {
 			if !slices.Contains(allowed, got) {
@@ -88,12 +88,25 @@ func TestEveryProfileIsWellFormed(t *testing.T) {
 				t.Errorf("%s: sysctl %s has the expectation %q", p.Name, name, want)
 			}
 		}
+		for option, want := range p.Kernel.Config {
+			if strings.HasPrefix(option, "CONFIG_") || !slices.Contains([]string{"y", "m", "n", "any"}, want) {
+				t.Errorf("%s: build option %s has the expectation %q", p.Name, option, want)
+			}
+		}
+		for _, r := range p.Extensions.Mounts {
+			if !strings.HasPrefix(r.Path, "/") || r.Why == "" || len(r.Options) == 0 {
+				t.Errorf("%s: restriction %+v is not absolute, has no options or no reason", p.Name, r)
+			}
+			for _, o := range r.Options {
+				oneOf("an option of "+r.Path, o, "nosuid", "nodev", "noexec")
+			}
+		}
 		for word, why := range p.Boot.Forbidden {
 			if why == "" {
 				t.Errorf("%s: the word %q is forbidden without a reason", p.Name, word)
 			}
 		}
-		for _, place := range slices.Concat(p.Image.Writable, p.Processes.Allowed, p.Inventory.Allowed, p.Inventory.Setuid, p.Inventory.Capabilities, p.Inventory.Mappings, p.Inventory.Libraries) {
+		for _, place := range slices.Concat(p.Image.Writable, p.Processes.Allowed, p.Inventory.Allowed, p.Inventory.Setuid, p.Inventory.Capabilities, p.Inventory.Mappings, p.Inventory.Libraries, p.Extensions.Allowed, p.Extensions.Etc) {
 			if !strings.HasPrefix(place.Path, "/") || place.Why == "" {
 				t.Errorf("%s: place %+v is not absolute or has no reason", p.Name, place)
 			}

@@ -372,6 +372,8 @@ var captureEdits = []captureEdit{{
 		"runtime-socket-unreached":                 "unknown fact-malformed",
 		"single-engine":                            "unknown fact-malformed",
 		"writable-executables-declared":            "unknown fact-malformed",
+		"extensions-declared":                      "unknown fact-malformed",
+		"writable-mounts-restricted":               "unknown fact-malformed",
 	},
 	level: 0, claimed: 0,
 }, {
@@ -384,6 +386,7 @@ var captureEdits = []captureEdit{{
 		"no-scripts-from-writable-storage": "fail writable-script",
 		"no-undeclared-writable-exec":      "fail undeclared",
 		"processes-from-image":             "fail no-image",
+		"writable-mounts-restricted":       "fail unrestricted", // what lies on the root is no longer read-only
 	},
 	level: 0, claimed: 0,
 }, {
@@ -476,7 +479,7 @@ var captureEdits = []captureEdit{{
 	node: "recorded-lab-cos",
 	edit: replace("proc/sys/kernel/kptr_restrict", "1", "0"),
 	change: map[string]string{
-		"sysctls-hardened": "fail too-lax",
+		"kernel-addresses-hidden": "fail too-lax",
 	},
 	level: 3, claimed: 3,
 }}

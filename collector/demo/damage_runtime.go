@@ -50,15 +50,6 @@ var runtimeDamages = []Damage{
 	{Check: "security-agents-contained", Node: runtimeNode, What: "Falco may load modules", Sound: all(noAgents, container(aPod{exe: "/usr/bin/falco"})), Do: container(aPod{exe: "/usr/bin/falco", privileged: true})},
 }
 
-// all does several things to a tape.
-func all(edits ...func(*capture.Tape)) func(*capture.Tape) {
-	return func(t *capture.Tape) {
-		for _, edit := range edits {
-			edit(t)
-		}
-	}
-}
-
 // sysctl sets a kernel parameter by its path below /proc/sys.
 func sysctl(name, value string) func(*capture.Tape) {
 	return func(t *capture.Tape) { t.File("proc/sys/"+name, value+"\n") }
