@@ -46,7 +46,7 @@ var SecretEnvironment = Source[SecretVariables]{
 				list, unread = &out.Pods, &pods
 			}
 			unread.of++
-			b, err := h.ReadSecret(p.dir+"/environ", maxEnvironment, redactEnvironment)
+			b, err := readEnviron(h, &p)
 			if vanished(err) {
 				continue
 			}
@@ -71,9 +71,6 @@ var SecretEnvironment = Source[SecretVariables]{
 		return out, gaps, nil
 	},
 }
-
-// maxEnvironment is beyond what execve(2) takes by default.
-const maxEnvironment = 8 << 20
 
 // distinctHolders are sorted, and those that are alike once.
 func distinctHolders(list []VariableHolder) []VariableHolder {
@@ -101,11 +98,13 @@ func redactEnvironment(b []byte) []byte {
 	return out
 }
 
-// parseEnvironment is the names that redactEnvironment has left.
+// parseEnvironment is the names that redactEnvironment has left, among what the
+// loader is told.
 func parseEnvironment(b []byte) []string {
 	var names []string
 	for _, entry := range bytes.Split(b, []byte{0}) {
-		if name, _, ok := strings.Cut(string(entry), "="); ok {
+		name, _, ok := strings.Cut(string(entry), "=")
+		if _, loader := loaderVariables[name]; ok && !loader {
 			names = append(names, name)
 		}
 	}

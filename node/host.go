@@ -251,7 +251,7 @@ func (h *Host) Head(name string, n int) ([]byte, error) { return h.FS.Head(name,
 
 // ReadDir returns the names in a directory, sorted.
 func (h *Host) ReadDir(name string, max int) ([]DirEntry, error) {
-	return h.FS.ReadDir(name, max)
+	return h.listOnce(name, max)
 }
 
 // Lstat describes name itself.

@@ -52,10 +52,11 @@ var LoaderState = Source[Loader]{
 			l.PreloadFile, l.Preload = "present", append(l.Preload, strings.Fields(string(b))...)
 		}
 		environments := tally{what: "environments of host processes"}
+		view := &Host{FS: h.FS, gathering: h.gathering} // what is read is evidence as a whole
 		var text strings.Builder
 		for p := range t.hostProcesses() {
 			environments.of++
-			b, err := h.FS.ReadFile(p.dir+"/environ", maxEnviron, redactLoaderVariables)
+			b, err := readEnviron(view, p)
 			switch {
 			case err == nil:
 				text.Write(b)
@@ -80,9 +81,6 @@ var LoaderState = Source[Loader]{
 func compareVariables(a, b LoaderVariable) int {
 	return cmp.Or(cmp.Compare(a.Program, b.Program), cmp.Compare(a.Name, b.Name), slices.Compare(a.Values, b.Values))
 }
-
-// maxEnviron is a quarter of the largest stack, as for arguments: execve(2).
-const maxEnviron = maxArgs
 
 // withheld stands for what may be a secret: a value that is no library.
 const withheld = "<withheld>"

@@ -47,7 +47,7 @@ func TestLoader(t *testing.T) {
 			if d := cmp.Diff(append([]string{}, tt.gaps...), append([]string{}, gapTexts(gaps)...)); d != "" {
 				t.Errorf("gaps (-want +got):\n%s", d)
 			}
-			for _, b := range [][]byte{redactPreloadFile([]byte(tt.preload)), redactLoaderVariables([]byte(tt.environ))} {
+			for _, b := range [][]byte{redactPreloadFile([]byte(tt.preload)), redactEnviron([]byte(tt.environ))} {
 				if strings.Contains(string(b), secret) {
 					t.Errorf("a secret is kept: %q", b)
 				}
@@ -81,6 +81,24 @@ func FuzzPreloadFile(f *testing.F) {
 			if word != withheld && !libraryName.MatchString(word) {
 				t.Errorf("%q keeps %q", b, word)
 			}
+		}
+	})
+}
+
+// What one source looks for must outlive what another takes out: a capture keeps
+// what all of them have left.
+func FuzzEnviron(f *testing.F) {
+	f.Add([]byte("LD_PRELOAD=/a.so\x00API_KEY=hunter2\x00PATH=/bin\x00"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		once := redactEnviron(b)
+		if twice := redactEnviron(once); string(twice) != string(once) {
+			t.Errorf("redacting again changes %q to %q", once, twice)
+		}
+		if d := cmp.Diff(parseLoaderVariables(b), parseLoaderVariables(once)); d != "" {
+			t.Errorf("%q: what the loader is told (-whole +redacted):\n%s", b, d)
+		}
+		if d := cmp.Diff(parseEnvironment(redactEnvironment(b)), parseEnvironment(once)); d != "" {
+			t.Errorf("%q: secrets (-alone +together):\n%s", b, d)
 		}
 	})
 }

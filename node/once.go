@@ -1,6 +1,11 @@
 package node
 
-import "sync"
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+)
 
 // readings are the answers to what more than one source asks: each is asked once a
 // gathering, so that sources cannot disagree over it.
@@ -18,6 +23,7 @@ type fileReading struct {
 type listReading struct {
 	entries []DirEntry
 	err     error
+	max     int // the limit that it was asked with
 }
 
 // readOnce is ReadSecret for a small file that all who read it read with the same
@@ -45,18 +51,19 @@ func (h *Host) readOnce(name string, max int64, redact func([]byte) []byte) ([]b
 	return got.b, got.err
 }
 
-// listOnce is ReadDir for a folder that all who list it list with the same limit.
-// What it returns must not be changed.
+// listOnce lists a folder once a gathering. What /proc lists is left out: it changes
+// while it is read, and there is a lot of it.
 func (h *Host) listOnce(name string, max int) ([]DirEntry, error) {
-	if h.gathering == nil {
-		return h.ReadDir(name, max)
+	if h.gathering == nil || name == "proc" || strings.HasPrefix(name, "proc/") {
+		return h.FS.ReadDir(name, max)
 	}
 	r := &h.gathering.readings
 	r.mu.Lock()
 	got, known := r.lists[name]
 	r.mu.Unlock()
-	if !known {
-		got.entries, got.err = h.ReadDir(name, max)
+	if !known || got.err != nil && codeOf(got.err) == TooLarge && max > got.max {
+		got.max = max
+		got.entries, got.err = h.FS.ReadDir(name, max)
 		r.mu.Lock()
 		if r.lists == nil {
 			r.lists = map[string]listReading{}
@@ -64,5 +71,8 @@ func (h *Host) listOnce(name string, max int) ([]DirEntry, error) {
 		r.lists[name] = got
 		r.mu.Unlock()
 	}
-	return got.entries, got.err
+	if len(got.entries) > max {
+		return nil, &Error{"listing", "/" + name, TooLarge, fmt.Sprintf("more than %d entries", max)}
+	}
+	return slices.Clone(got.entries), got.err
 }

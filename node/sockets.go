@@ -119,7 +119,7 @@ func findSockets(h *Host) ([]foundSocket, []Gap) {
 // /var/run where that is no link.
 func socketPlaces(h *Host, gaps *[]Gap) []struct{ engine, path string } {
 	var users []DirEntry
-	if list, err := h.listOnce("run/user", 1<<12); err == nil {
+	if list, err := h.ReadDir("run/user", 1<<12); err == nil {
 		users = list
 	} else if !IsAbsent(err) {
 		*gaps = append(*gaps, GapOf("sockets of users", err))
