@@ -29,6 +29,10 @@ func Sources() []AnySource {
 		// inventory of executables
 		// executable mappings
 		// persistence
+		Units,
+		LoadedUnits,
+		Startup,
+		BPF,
 		// credentials
 		// access
 		// clock and logs

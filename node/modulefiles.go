@@ -1,0 +1,51 @@
+package node
+
+import (
+	"fmt"
+	"strings"
+)
+
+// parseModulesLoad reads the modules of a file of modules-load.d(5), one a line.
+func parseModulesLoad(b []byte) ([]string, error) {
+	lines, err := joinedLines(b, "#;", "")
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, l := range lines {
+		fields := strings.Fields(l.text) // /etc/modules of Debian has parameters behind the name
+		if len(fields) > 0 {
+			out = append(out, fields[0])
+		}
+	}
+	return distinct(out), nil
+}
+
+// parseModprobe finds the programs that a file of modprobe.d(5) starts in place of
+// loading or unloading a module: its lines install and remove.
+func parseModprobe(b []byte) ([]string, error) {
+	lines, err := joinedLines(b, "#", "")
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, l := range lines {
+		fields := strings.Fields(l.text)
+		switch fields[0] {
+		case "install", "remove":
+			command, ok := afterFields(strings.TrimSpace(l.text), 2)
+			if !ok {
+				return nil, fmt.Errorf("line %d has no command", l.number)
+			}
+			programs, err := shellPrograms(command)
+			if err != nil {
+				return nil, fmt.Errorf("line %d: %w", l.number, err)
+			}
+			out = append(out, programs...)
+		case "alias", "blacklist", "config", "options", "softdep", "weakdep":
+		default:
+			return nil, fmt.Errorf("line %d: %.100q is no word of modprobe.d", l.number, fields[0])
+		}
+	}
+	return distinct(out), nil
+}
