@@ -187,12 +187,13 @@ func (c *collector) file(part, name string, how content) (d Definition, ok bool)
 			return d, true
 		}
 		d.Mode, d.UID, d.GID = info.Mode, info.UID, info.GID
+		how.digest = false // it may lead to anything, a file of passwords too
 	}
 	if info.Type != Regular {
 		return d, true
 	}
 	c.read(part, name, how, info, &d)
-	if rest, inEtc := strings.CutPrefix(name, "etc/"); inEtc {
+	if rest, inEtc := strings.CutPrefix(name, "etc/"); inEtc && d.Link == "" {
 		c.compare(rest, info, &d)
 	}
 	return d, true

@@ -184,6 +184,8 @@ type Kubelet struct {
 type Common struct {
 	Sysctls   map[string]string `json:"sysctls"`
 	Forbidden map[string]string `json:"forbidden"` // command line word → why
+	// Persistence is what systemd, Kubernetes and its networks do on every system.
+	Persistence Persistence `json:"persistence"`
 }
 
 //go:embed *.yaml
@@ -243,6 +245,7 @@ func (p *Profile) inherit(c *Common) {
 			p.Boot.Forbidden[word] = why
 		}
 	}
+	p.Persistence.inherit(c.Persistence)
 	if p.Ordinary {
 		return
 	}
