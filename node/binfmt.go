@@ -2,7 +2,9 @@ package node
 
 import (
 	"fmt"
+	"path"
 	"strings"
+	"unicode/utf8"
 )
 
 // BinfmtHandler is a program that the kernel starts for files of a format.
@@ -92,15 +94,14 @@ func parseBinfmt(b []byte) (BinfmtHandler, error) {
 // parseBinfmtFile reads the interpreters of a file of binfmt.d(5): the sixth of
 // the fields, which the first character of a line parts.
 func parseBinfmtFile(b []byte) ([]string, error) {
-	lines, err := joinedLines(b, "#;", "")
+	lines, err := plainLines(b, "#;")
 	if err != nil {
 		return nil, err
 	}
 	var out []string
 	for _, l := range lines {
-		text := strings.TrimSpace(l.text)
-		fields := strings.Split(text, text[:1])
-		if len(fields) < 7 || fields[6] == "" {
+		fields := strings.Split(l.text, l.text[:1])
+		if len(fields) < 7 || !path.IsAbs(fields[6]) || !utf8.ValidString(fields[6]) {
 			return nil, fmt.Errorf("line %d has no interpreter", l.number)
 		}
 		out = append(out, fields[6])

@@ -18,28 +18,23 @@ type BPFProgram struct {
 	Type string `json:"type"` // "cgroup_skb", "kprobe"; "type 99" for one that this program does not know
 	Tag  string `json:"tag"`  // a digest of its instructions, 16 hexadecimal digits
 	UID  uint32 `json:"uid"`  // who loaded it
-	// Attach is by what kind of link it is attached ("tracing", "cgroup"), "" where it
-	// is attached without a link.
-	Attach string `json:"attach,omitempty"`
 }
 
 // BPFPrograms are the eBPF programs of the kernel and the names under which
 // programs and maps outlive their loaders.
 type BPFPrograms struct {
 	Programs []BPFProgram `json:"programs"` // nil where they could not be read
-	// Pins are paths below /sys/fs/bpf, nil where they could not be listed.
+	// Pins are paths on file systems of type bpf, /sys/fs/bpf by custom; nil where
+	// they could not be listed.
 	Pins []string `json:"pins"`
 }
 
-const (
-	bpfDir  = "sys/fs/bpf"
-	maxPins = 5000
-)
+const maxPins = 5000
 
 // BPF is which eBPF programs the kernel has.
 var BPF = Source[BPFPrograms]{
 	Name:  "bpf",
-	Doc:   "eBPF programs that the kernel has loaded, and what is pinned in /sys/fs/bpf",
+	Doc:   "eBPF programs that the kernel has loaded, and what is pinned on file systems of type bpf",
 	Scope: Node,
 	Every: Hour,
 	Read: func(_ context.Context, h *Host) (BPFPrograms, []Gap, error) {
@@ -56,18 +51,22 @@ var BPF = Source[BPFPrograms]{
 		}
 		var gaps []Gap
 		if v.Pins, err = listPins(h); err != nil {
-			gaps = append(gaps, GapOf("what is pinned in /"+bpfDir, err).In("pins"))
+			gaps = append(gaps, GapOf("what eBPF objects are pinned", err).In("pins"))
 		}
 		return v, gaps, nil
 	},
 }
 
 func compareBPF(a, b BPFProgram) int {
-	return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Type, b.Type), cmp.Compare(a.Tag, b.Tag), cmp.Compare(a.UID, b.UID), cmp.Compare(a.Attach, b.Attach))
+	return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Type, b.Type), cmp.Compare(a.Tag, b.Tag), cmp.Compare(a.UID, b.UID))
 }
 
-// listPins lists the files of the file system on /sys/fs/bpf, which are pins.
+// listPins lists the files of all file systems of type bpf, which are pins.
 func listPins(h *Host) ([]string, error) {
+	table, err := h.gathering.mounts()
+	if err != nil {
+		return nil, err
+	}
 	pins := []string{}
 	var walk func(dir string, depth int) error
 	walk = func(dir string, depth int) error {
@@ -89,15 +88,20 @@ func listPins(h *Host) ([]string, error) {
 				continue
 			}
 			if len(pins) == maxPins {
-				return &Error{"listing", "/" + bpfDir, TooLarge, "stopped after 5000 files"}
+				return &Error{"listing", "/" + dir, TooLarge, "stopped after 5000 files"}
 			}
 			pins = append(pins, "/"+withoutUUID(at))
 		}
 		return nil
 	}
-	if err := walk(bpfDir, 0); err != nil {
-		return nil, err
+	for i, m := range table.mounts {
+		if m.fstype != "bpf" || table.lookup(m.path) != i { // another is mounted over it
+			continue
+		}
+		if err := walk(m.path[1:], 0); err != nil {
+			return nil, err
+		}
 	}
 	slices.Sort(pins)
-	return pins, nil
+	return slices.Compact(pins), nil
 }

@@ -13,28 +13,29 @@ func parseSystemCrontab(b []byte) ([]string, error) { return parseCrontab(b, tru
 func parseUserCrontab(b []byte) ([]string, error) { return parseCrontab(b, false) }
 
 func parseCrontab(b []byte, user bool) ([]string, error) {
+	lines, err := plainLines(b, "#")
+	if err != nil {
+		return nil, err
+	}
 	var out []string
-	n := 0
-	for line := range strings.Lines(string(b)) {
-		n++
-		text := strings.TrimSpace(line)
-		if text == "" || text[0] == '#' || isAssignment(strings.TrimSpace(strings.SplitN(text, "=", 2)[0])+"=") && strings.Contains(text, "=") {
+	for _, l := range lines {
+		if isSetting(l.text) {
 			continue
 		}
 		fields := 5
-		if text[0] == '@' {
+		if l.text[0] == '@' {
 			fields = 1
 		}
 		if user {
 			fields++
 		}
-		command, ok := afterFields(text, fields)
+		command, ok := afterFields(l.text, fields)
 		if !ok {
-			return nil, fmt.Errorf("line %d has no command", n)
+			return nil, fmt.Errorf("line %d has no command", l.number)
 		}
 		programs, err := shellPrograms(cronCommand(command))
 		if err != nil {
-			return nil, fmt.Errorf("line %d: %w", n, err)
+			return nil, fmt.Errorf("line %d: %w", l.number, err)
 		}
 		out = append(out, programs...)
 	}
@@ -51,7 +52,7 @@ func parseAnacrontab(b []byte) ([]string, error) {
 	var out []string
 	for _, l := range lines {
 		text := strings.TrimSpace(l.text)
-		if name, _, ok := strings.Cut(text, "="); ok && isAssignment(strings.TrimSpace(name)+"=") {
+		if isSetting(text) {
 			continue
 		}
 		command, ok := afterFields(text, 3)
@@ -65,6 +66,12 @@ func parseAnacrontab(b []byte) ([]string, error) {
 		out = append(out, programs...)
 	}
 	return distinct(out), nil
+}
+
+// isSetting reports whether a line sets a variable: "MAILTO = root".
+func isSetting(line string) bool {
+	name, _, ok := strings.Cut(line, "=")
+	return ok && isAssignment(strings.TrimSpace(name)+"=")
 }
 
 // afterFields is what follows n fields.

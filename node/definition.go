@@ -1,6 +1,9 @@
 package node
 
 import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"path"
 	"slices"
 	"strings"
@@ -56,6 +59,10 @@ type content struct {
 	// parse finds what it starts; nil where the content is not read.
 	parse  func([]byte) ([]string, error)
 	digest bool
+	// follow says that what a link leads to is parsed too. It may be any file, a
+	// shadow or a token: parse must then refuse what is not of its format, take no
+	// free word out of it, and quote nothing.
+	follow bool
 }
 
 var (
@@ -63,21 +70,28 @@ var (
 	listed = content{} // may hold a credential
 )
 
-func parsed(parse func([]byte) ([]string, error)) content { return content{parse, true} }
+func parsed(parse func([]byte) ([]string, error)) content {
+	return content{parse: parse, digest: true}
+}
 
-// collector reads the definitions of one source.
-type collector struct {
+func followed(parse func([]byte) ([]string, error)) content {
+	return content{parse: parse, digest: true, follow: true}
+}
+
+// definitions reads those of one source within a budget.
+type definitions struct {
 	h     *Host
-	name  string // of the node; "" where it is not known
-	upper string // the upper directory of an overlay on /etc, relative to the root; "" for none
-	files int    // left
-	bytes int64  // left to hash
+	name  string   // of the node; "" where it is not known
+	upper string   // the upper directory of an overlay on /etc, relative to the root; "" for none
+	files int      // and folders, left
+	bytes int64    // left to hash
+	over  []string // parts of the fact that the budget did not suffice for
 	gaps  []Gap
 }
 
-func newCollector(h *Host) *collector {
-	c := &collector{h: h, files: maxDefinitions, bytes: maxDefinitionBytes}
-	if name, err := readLine(h, "proc/sys/kernel/hostname"); err == nil {
+func newDefinitions(h *Host) *definitions {
+	c := &definitions{h: h, files: maxDefinitions, bytes: maxDefinitionBytes}
+	if name, err := nodeName(h); err == nil {
 		c.name = name
 	}
 	if t, err := h.gathering.mounts(); err == nil {
@@ -93,32 +107,33 @@ func newCollector(h *Host) *collector {
 }
 
 // gap notes what could not be read of a part of the fact. Absence is none.
-func (c *collector) gap(part, what string, err error) {
+func (c *definitions) gap(part, what string, err error) {
 	if err != nil && !IsAbsent(err) {
 		c.gaps = append(c.gaps, GapOf(what, err).In(part))
 	}
 }
 
-// spent reports whether the budget of files is used up, and says so once.
-func (c *collector) spent(part, dir string) bool {
+// spent reports whether the budget of files is used up, and says so once for
+// each part of the fact that lacks something.
+func (c *definitions) spent(part, dir string) bool {
 	if c.files > 0 {
 		return false
 	}
-	if c.files == 0 {
-		c.files--
-		c.gap(part, "what is in /"+dir+" and after it", &Error{"listing", "/" + dir, TooLarge, "stopped after 5000 files"})
+	if !slices.Contains(c.over, part) {
+		c.over = append(c.over, part)
+		c.gap(part, "what is in /"+dir+" and after it", &Error{"listing", "/" + dir, TooLarge, "stopped after 5000 files and folders"})
 	}
 	return true
 }
 
 // folder reads the files in dir that want takes; nil takes all whose names do not
 // begin with a dot.
-func (c *collector) folder(part, dir string, how content, want func(DirEntry) bool) []Definition {
+func (c *definitions) folder(part, dir string, how content, want func(DirEntry) bool) []Definition {
 	return c.tree(part, dir, 0, how, want)
 }
 
 // tree is folder with the folders in it, down to a depth.
-func (c *collector) tree(part, dir string, depth int, how content, want func(DirEntry) bool) []Definition {
+func (c *definitions) tree(part, dir string, depth int, how content, want func(DirEntry) bool) []Definition {
 	var out []Definition
 	for _, e := range c.list(part, dir) {
 		switch {
@@ -135,10 +150,11 @@ func (c *collector) tree(part, dir string, depth int, how content, want func(Dir
 }
 
 // list is what is in a folder; nothing in one that is not there.
-func (c *collector) list(part, dir string) []DirEntry {
+func (c *definitions) list(part, dir string) []DirEntry {
 	if c.spent(part, dir) {
 		return nil
 	}
+	c.files--
 	entries, err := c.h.ReadDir(dir, maxDefinitions)
 	c.gap(part, "what is in /"+dir, err)
 	return entries
@@ -153,7 +169,7 @@ func named(suffixes ...string) func(DirEntry) bool {
 
 // file reads one definition. ok is false where there is none: nothing, a folder,
 // or one that went away.
-func (c *collector) file(part, name string, how content) (d Definition, ok bool) {
+func (c *definitions) file(part, name string, how content) (d Definition, ok bool) {
 	if c.spent(part, path.Dir(name)) {
 		return d, false
 	}
@@ -188,44 +204,52 @@ func (c *collector) file(part, name string, how content) (d Definition, ok bool)
 		}
 		d.Mode, d.UID, d.GID = info.Mode, info.UID, info.GID
 		how.digest = false // it may lead to anything, a file of passwords too
+		if !how.follow {
+			return d, true
+		}
 	}
 	if info.Type != Regular {
 		return d, true
 	}
-	c.read(part, name, how, info, &d)
-	if rest, inEtc := strings.CutPrefix(name, "etc/"); inEtc && d.Link == "" {
-		c.compare(rest, info, &d)
+	understood := c.read(part, name, how, info, &d)
+	at := cmp.Or(d.Target, d.Path)
+	if rest, inEtc := strings.CutPrefix(at, "/etc/"); inEtc && (d.Link == "" || understood) {
+		c.compare(rest, how, info, &d)
 	}
 	return d, true
 }
 
-// read adds what the content says and its digest.
-func (c *collector) read(part, name string, how content, info FileInfo, d *Definition) {
+// read adds what the content says and its digest. It reports whether the content
+// was understood.
+func (c *definitions) read(part, name string, how content, info FileInfo, d *Definition) (understood bool) {
 	if how.parse != nil {
 		b, err := c.h.ReadSecret(name, maxDefinitionText, reducer(how.parse, c.name))
 		if err == nil {
 			d.Starts, d.Varies, err = parseReduced(b)
 		}
 		c.gap(part, "what /"+name+" starts", err)
+		understood = err == nil
 	}
 	if !how.digest || d.Varies {
-		return
+		return understood
 	}
 	d.Size = info.Size
 	sum, err := c.digest(name, info.Size)
 	c.gap(part, "the digest of /"+name, err)
 	d.SHA256 = sum
+	return understood
 }
 
-func (c *collector) digest(name string, size int64) (string, error) {
+func (c *definitions) digest(name string, size int64) (string, error) {
 	if c.bytes -= size; c.bytes < 0 {
 		return "", &Error{"hashing", "/" + name, TooLarge, "stopped after 256 MiB"}
 	}
 	return c.h.Digest(name, maxDefinitionFile)
 }
 
-// compare tells whether a file in /etc is the image's own.
-func (c *collector) compare(rest string, info FileInfo, d *Definition) {
+// compare tells whether a file in /etc is the image's own. A copy that cannot be
+// read is none: the file counts as another then.
+func (c *definitions) compare(rest string, how content, info FileInfo, d *Definition) {
 	if c.upper != "" {
 		_, err := c.h.Lstat(c.upper + "/" + rest)
 		d.Upper = err == nil
@@ -235,13 +259,31 @@ func (c *collector) compare(rest string, info FileInfo, d *Definition) {
 		if err != nil || copied.Type != Regular || copied.Size != info.Size {
 			continue
 		}
-		own, err := c.digest("etc/"+rest, info.Size)
-		if err != nil {
-			continue // without the comparison it counts as another file
-		}
-		if theirs, err := c.digest(dir+rest, copied.Size); err == nil && theirs == own {
+		theirs, err := c.digest(dir+rest, copied.Size)
+		if err == nil && c.equals("etc/"+rest, how, info.Size, theirs) {
 			d.Image = "/" + dir + rest
 			return
 		}
 	}
+}
+
+// equals reports whether a file has this digest. Of one that is only listed, for
+// there may be a credential in it, no digest is made that could be guessed from:
+// not even evidence has more than whether it is the same.
+func (c *definitions) equals(name string, how content, size int64, sum string) bool {
+	if how.parse != nil || how.digest {
+		own, err := c.digest(name, size)
+		return err == nil && own == sum
+	}
+	const same, other = "the same as the image's\n", "other than the image's\n"
+	b, err := c.h.ReadSecret(name, maxDefinitionText, func(b []byte) []byte {
+		if text := string(b); text == same || text == other {
+			return b
+		}
+		if own := sha256.Sum256(b); hex.EncodeToString(own[:]) == sum {
+			return []byte(same)
+		}
+		return []byte(other)
+	})
+	return err == nil && string(b) == same
 }

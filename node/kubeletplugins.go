@@ -80,14 +80,18 @@ var (
 	cniBinDirs    = []string{"opt/cni/bin", "var/lib/cni/bin", "usr/local/lib/cni", "home/kubernetes/bin"}
 )
 
-func (c *collector) network() []Definition {
+// everyFile is a filter of folder. A plugin whose name begins with a dot is
+// started like any other.
+func everyFile(DirEntry) bool { return true }
+
+func (c *definitions) network() []Definition {
 	out := []Definition{}
-	conf := content{parse: parseCNI} // addresses and tokens of a network may stand in it
+	conf := content{parse: parseCNI, follow: true} // addresses and tokens of a network may stand in it
 	for _, dir := range cniConfigDirs {
 		out = append(out, c.folder("network", dir, conf, named(".conf", ".conflist", ".json"))...)
 	}
 	for _, dir := range cniBinDirs {
-		out = append(out, c.folder("network", dir, hashed, nil)...)
+		out = append(out, c.folder("network", dir, hashed, everyFile)...)
 	}
 	return out
 }
@@ -98,7 +102,7 @@ const defaultVolumePlugins = "/usr/libexec/kubernetes/kubelet-plugins/volume/exe
 
 // kubelet reads what the kubelet starts: static pods, volume plugins, credential
 // providers; and which device plugins have given it a socket.
-func (c *collector) kubelet(v *StartupFiles) {
+func (c *definitions) kubelet(v *StartupFiles) {
 	r, err := c.h.gathering.kubelet()
 	if err != nil {
 		c.gaps = append(c.gaps, GapOf("the kubelet's configuration", err).In("staticPods"), GapOf("the kubelet's configuration", err).In("kubeletPlugins"))
@@ -115,10 +119,14 @@ func (c *collector) kubelet(v *StartupFiles) {
 	if at := r.text("staticPodPath"); at != "" {
 		v.StaticPodPath = at
 		rel := strings.TrimPrefix(path.Clean(at), "/")
-		if d, ok := c.file("staticPods", rel, parsed(parseStaticPod)); ok { // the path may be a file
-			v.StaticPods = append(v.StaticPods, d)
+		switch info, err := c.h.Stat(rel); {
+		case err != nil:
+			c.gap("staticPods", "what is in "+at, err)
+		case info.Type == Directory:
+			v.StaticPods = append(v.StaticPods, c.folder("staticPods", rel, followed(parseStaticPod), nil)...)
+		default: // the path may be a file
+			v.StaticPods = append(v.StaticPods, c.single("staticPods", followed(parseStaticPod), rel)...)
 		}
-		v.StaticPods = append(v.StaticPods, c.tree("staticPods", rel, 0, parsed(parseStaticPod), nil)...)
 	}
 	v.StaticPodURL = r.text("staticPodURL") != ""
 	dir := defaultVolumePlugins
@@ -127,12 +135,10 @@ func (c *collector) kubelet(v *StartupFiles) {
 	}
 	v.KubeletPlugins = append(v.KubeletPlugins, c.tree("kubeletPlugins", strings.Trim(path.Clean(dir), "/"), 2, hashed, nil)...)
 	if at := r.arg("image-credential-provider-bin-dir"); at != "" {
-		v.KubeletPlugins = append(v.KubeletPlugins, c.folder("kubeletPlugins", strings.Trim(path.Clean(at), "/"), hashed, nil)...)
+		v.KubeletPlugins = append(v.KubeletPlugins, c.folder("kubeletPlugins", strings.Trim(path.Clean(at), "/"), hashed, everyFile)...)
 	}
 	if at := r.arg("image-credential-provider-config"); at != "" {
-		if d, ok := c.file("kubeletPlugins", strings.Trim(path.Clean(at), "/"), content{parse: parseCredentialProviders}); ok {
-			v.KubeletPlugins = append(v.KubeletPlugins, d)
-		}
+		v.KubeletPlugins = append(v.KubeletPlugins, c.single("kubeletPlugins", content{parse: parseCredentialProviders, follow: true}, strings.Trim(path.Clean(at), "/"))...)
 	}
 	// Source: pkg/kubelet/apis/deviceplugin/v1beta1; kubelet.sock is the kubelet's own.
 	plugin := func(e DirEntry) bool { return e.Type == Socket && e.Name != "kubelet.sock" }

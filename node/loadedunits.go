@@ -7,9 +7,18 @@ import (
 	"strings"
 )
 
-// AskSystemd is the question for the units that systemd has loaded. It is
-// answered by package systemd through D-Bus, where a program was told to ask.
+// AskSystemd is the question for the units that systemd has loaded:
+// SystemdUnits. Package systemd answers it through D-Bus where a program was
+// told to ask; elsewhere the answer is that nobody asked.
 const AskSystemd = "systemd-units"
+
+// SystemdUnits is what systemd itself says of its units.
+type SystemdUnits struct {
+	// Asked says whether this installation asks systemd at all (--systemd). D-Bus is
+	// power over the host, so that most do not.
+	Asked bool         `json:"asked"`
+	Units []LoadedUnit `json:"units"`
+}
 
 // LoadedUnit is a unit as systemd itself has it. Source:
 // org.freedesktop.systemd1(5).
@@ -23,21 +32,30 @@ type LoadedUnit struct {
 	Stale bool `json:"stale,omitempty"`
 }
 
-// LoadedUnits are the units that systemd has loaded, those that start no program
-// left out.
-var LoadedUnits = Source[[]LoadedUnit]{
+// outside reports whether a file of the unit is in none of the vendor's folders.
+func (u LoadedUnit) outside() bool {
+	return slices.ContainsFunc(append([]string{u.Fragment}, u.DropIns...), func(name string) bool {
+		return name != "" && !strings.HasPrefix(name, "/usr/lib/systemd/") && !strings.HasPrefix(name, "/lib/systemd/")
+	})
+}
+
+// LoadedUnits are the units that systemd has loaded from a file outside the
+// vendor's folders. The others come and go as they are used; those that start
+// no program are left out. What systemd unloads is another matter from one node
+// to the next, so that it is no fact of a cohort.
+var LoadedUnits = Source[SystemdUnits]{
 	Name:  "loaded-units",
-	Doc:   "the units that systemd has loaded, asked through D-Bus where --systemd allows it",
-	Scope: Cohort,
+	Doc:   "the units that systemd has loaded from outside its vendor folders, asked through D-Bus where --systemd allows it",
+	Scope: Node,
 	Every: Hour,
-	Read: func(_ context.Context, h *Host) ([]LoadedUnit, []Gap, error) {
-		answer, err := ask[[]LoadedUnit](h, AskSystemd, "")
+	Read: func(_ context.Context, h *Host) (SystemdUnits, []Gap, error) {
+		answer, err := ask[SystemdUnits](h, AskSystemd, "")
 		if err != nil {
-			return nil, nil, err
+			return SystemdUnits{}, nil, err
 		}
 		out := []LoadedUnit{}
-		for _, u := range answer {
-			if hasSuffix(u.Name, startsNothing) {
+		for _, u := range answer.Units {
+			if hasSuffix(u.Name, startsNothing) || !u.outside() {
 				continue
 			}
 			u.Name, u.Fragment = stableUnitName(u.Name), stableUnitName(u.Fragment)
@@ -48,7 +66,8 @@ var LoadedUnits = Source[[]LoadedUnit]{
 			out = append(out, u)
 		}
 		slices.SortFunc(out, compareLoaded)
-		return slices.CompactFunc(out, func(a, b LoadedUnit) bool { return compareLoaded(a, b) == 0 }), nil, nil
+		out = slices.CompactFunc(out, func(a, b LoadedUnit) bool { return compareLoaded(a, b) == 0 })
+		return SystemdUnits{Asked: answer.Asked, Units: out}, nil, nil
 	},
 }
 

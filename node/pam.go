@@ -7,6 +7,9 @@ import (
 	"strings"
 )
 
+// pamControls say what becomes of a module's answer, beside those in brackets.
+var pamControls = []string{"include", "optional", "required", "requisite", "substack", "sufficient"}
+
 // parsePAM finds the modules that a file of /etc/pam.d loads, and the program
 // that pam_exec(8) starts. A module without a folder is one of the system's
 // library folder. Source: pam.d(5).
@@ -33,11 +36,14 @@ func parsePAM(b []byte) ([]string, error) {
 		if end < 0 {
 			return nil, fmt.Errorf("line %d names no module", l.number)
 		}
+		if !slices.Contains(pamControls, strings.ToLower(control[:end])) && control[0] != '[' {
+			return nil, fmt.Errorf("line %d has no control that is known", l.number)
+		}
 		words := strings.Fields(control[end+1:])
 		if len(words) == 0 {
 			return nil, fmt.Errorf("line %d names no module", l.number)
 		}
-		if slices.Contains([]string{"include", "substack"}, control[:end]) {
+		if slices.Contains([]string{"include", "substack"}, strings.ToLower(control[:end])) {
 			continue
 		}
 		out = append(out, words[0])

@@ -2,6 +2,7 @@ package node
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -110,13 +111,31 @@ type textLine struct {
 	text   string
 }
 
-// joinedLines are the lines of a text; a backslash at the end of one continues it.
-// Empty lines and those that begin with one of the comment characters are left
-// out, also between lines that continue each other. A text that holds a NUL or is
-// no UTF-8 is refused: programs disagree on what it says.
+// plainLines are the lines of a text. Empty lines and those that begin with one
+// of the comment characters are left out. A text that holds a NUL or is no UTF-8
+// is refused: programs disagree on what it says.
+func plainLines(b []byte, comments string) ([]textLine, error) {
+	if !utf8.Valid(b) || bytes.IndexByte(b, 0) >= 0 {
+		return nil, errors.New("it is no text")
+	}
+	var out []textLine
+	n := 0
+	for line := range strings.Lines(string(b)) {
+		n++
+		text := strings.TrimSpace(line)
+		if text != "" && !strings.ContainsRune(comments, rune(text[0])) {
+			out = append(out, textLine{n, text})
+		}
+	}
+	return out, nil
+}
+
+// joinedLines is plainLines for a format in which a backslash at the end of a
+// line continues it: the next one follows after joint. Comments between lines
+// that continue each other are left out.
 func joinedLines(b []byte, comments, joint string) ([]textLine, error) {
 	if !utf8.Valid(b) || bytes.IndexByte(b, 0) >= 0 {
-		return nil, fmt.Errorf("it is no text")
+		return nil, errors.New("it is no text")
 	}
 	var out []textLine
 	open := false

@@ -123,6 +123,10 @@ func shellWords(command string) ([]shellWord, error) {
 			if c == '&' && i > 0 && strings.IndexByte("<>", command[i-1]) >= 0 {
 				continue // 2>&1
 			}
+			if (c == '<' || c == '>') && !quoted && strings.Trim(word.String(), "0123456789") == "" {
+				word.Reset() // the number of a descriptor: 2>
+				in = false
+			}
 			end()
 			out = append(out, shellWord{text: string(c), operator: true})
 		case c == '#' && !in:

@@ -24,7 +24,7 @@ type StartupFiles struct {
 	Modules []Definition `json:"modules"`
 	// Login are what runs when somebody logs in: profiles, PAM, the message of the day.
 	Login []Definition `json:"login"`
-	// Libraries are lists of folders for ld.so(8).
+	// Libraries are /etc/ld.so.conf and its parts: folders of libraries for ld.so(8).
 	Libraries []Definition `json:"libraries"`
 	// Binfmt are files of binfmt.d(5), Handlers what the kernel has registered.
 	Binfmt   []Definition    `json:"binfmt"`
@@ -52,9 +52,9 @@ var Startup = Source[StartupFiles]{
 		if _, err := h.ReadDir("etc", maxDefinitions); err != nil {
 			return StartupFiles{}, nil, err
 		}
-		c := newCollector(h)
+		c := newDefinitions(h)
 		v := StartupFiles{Cron: c.cron(), Boot: c.boot(), Udev: c.places("udev", udevPlaces), Modules: c.modules(), Login: c.login(),
-			Libraries: c.places("libraries", libraryPlaces), Binfmt: c.places("binfmt", binfmtPlaces), Network: c.network()}
+			Libraries: c.libraries(), Binfmt: c.places("binfmt", binfmtPlaces), Network: c.network()}
 		handlers, err := readBinfmt(h)
 		if err != nil {
 			c.gaps = append(c.gaps, GapOf("the handlers of binfmt_misc", err).In("handlers"))
@@ -81,13 +81,9 @@ type definitionPlace struct {
 }
 
 var udevPlaces = []definitionPlace{
-	{"etc/udev/rules.d", parsed(parseUdevRules), named(".rules")},
-	{"run/udev/rules.d", parsed(parseUdevRules), named(".rules")},
-	{"usr/local/lib/udev/rules.d", parsed(parseUdevRules), named(".rules")},
-}
-
-var libraryPlaces = []definitionPlace{
-	{"etc/ld.so.conf.d", hashed, named(".conf")},
+	{"etc/udev/rules.d", followed(parseUdevRules), named(".rules")},
+	{"run/udev/rules.d", followed(parseUdevRules), named(".rules")},
+	{"usr/local/lib/udev/rules.d", followed(parseUdevRules), named(".rules")},
 }
 
 var binfmtPlaces = []definitionPlace{
@@ -96,7 +92,7 @@ var binfmtPlaces = []definitionPlace{
 	{"usr/local/lib/binfmt.d", parsed(parseBinfmtFile), named(".conf")},
 }
 
-func (c *collector) places(part string, places []definitionPlace) []Definition {
+func (c *definitions) places(part string, places []definitionPlace) []Definition {
 	out := []Definition{}
 	for _, p := range places {
 		out = append(out, c.folder(part, p.path, p.how, p.want)...)
@@ -104,7 +100,7 @@ func (c *collector) places(part string, places []definitionPlace) []Definition {
 	return out
 }
 
-func (c *collector) single(part string, how content, names ...string) []Definition {
+func (c *definitions) single(part string, how content, names ...string) []Definition {
 	var out []Definition
 	for _, name := range names {
 		if d, ok := c.file(part, name, how); ok {
@@ -114,7 +110,7 @@ func (c *collector) single(part string, how content, names ...string) []Definiti
 	return out
 }
 
-func (c *collector) cron() []Definition {
+func (c *definitions) cron() []Definition {
 	out := []Definition{}
 	out = append(out, c.single("cron", parsed(parseSystemCrontab), "etc/crontab")...)
 	out = append(out, c.single("cron", parsed(parseAnacrontab), "etc/anacrontab")...)
@@ -135,9 +131,15 @@ func (c *collector) cron() []Definition {
 	return out
 }
 
+func (c *definitions) libraries() []Definition {
+	out := []Definition{}
+	out = append(out, c.single("libraries", hashed, "etc/ld.so.conf")...)
+	return append(out, c.folder("libraries", "etc/ld.so.conf.d", hashed, named(".conf"))...)
+}
+
 // atJobs lists the jobs of at(1). A job's name is its number and time; what it
 // holds is the whole environment of who gave it.
-func (c *collector) atJobs(dir string) []Definition {
+func (c *definitions) atJobs(dir string) []Definition {
 	jobs := c.folder("cron", dir, listed, func(e DirEntry) bool { return e.Type == Regular && !strings.HasPrefix(e.Name, ".") })
 	for i := range jobs {
 		jobs[i].Path, jobs[i].Target = "/"+dir+"/<job>", ""
@@ -145,7 +147,7 @@ func (c *collector) atJobs(dir string) []Definition {
 	return jobs
 }
 
-func (c *collector) boot() []Definition {
+func (c *definitions) boot() []Definition {
 	out := []Definition{}
 	out = append(out, c.single("boot", hashed, "etc/rc.local", "etc/rc.d/rc.local", "etc/init.d/after.local", "etc/init.d/boot.local")...)
 	for _, dir := range []string{"etc/init.d", "etc/rc.d/init.d"} {
@@ -172,7 +174,7 @@ func (c *collector) boot() []Definition {
 	return append(out, c.folder("boot", "var/lib/systemd/linger", listed, nil)...)
 }
 
-func (c *collector) modules() []Definition {
+func (c *definitions) modules() []Definition {
 	out := []Definition{}
 	out = append(out, c.single("modules", parsed(parseModulesLoad), "etc/modules")...)
 	for _, root := range []string{"etc", "run", "usr/local/lib"} {
@@ -182,7 +184,7 @@ func (c *collector) modules() []Definition {
 	return out
 }
 
-func (c *collector) login() []Definition {
+func (c *definitions) login() []Definition {
 	out := []Definition{}
 	out = append(out, c.single("login", hashed,
 		"etc/profile", "etc/bashrc", "etc/bash.bashrc", "etc/zshrc", "etc/ssh/sshrc",
@@ -191,5 +193,5 @@ func (c *collector) login() []Definition {
 	out = append(out, c.single("login", listed, "etc/environment", "etc/security/pam_env.conf", "root/.ssh/environment")...)
 	out = append(out, c.folder("login", "etc/profile.d", hashed, named(".sh", ".csh"))...)
 	out = append(out, c.folder("login", "etc/update-motd.d", hashed, nil)...)
-	return append(out, c.folder("login", "etc/pam.d", parsed(parsePAM), nil)...)
+	return append(out, c.folder("login", "etc/pam.d", followed(parsePAM), nil)...)
 }

@@ -28,9 +28,6 @@ type UnitFile struct {
 	Overrides string `json:"overrides,omitempty"`
 }
 
-// Masks reports whether the file keeps a unit from starting: a link to /dev/null.
-func (u UnitFile) Masks() bool { return u.Target == "/dev/null" }
-
 // UnitFiles are what systemd is told from outside its vendor folders.
 type UnitFiles struct {
 	// Systemd is "yes" where systemd runs the host (sd_booted(3): it has made
@@ -55,7 +52,7 @@ var Units = Source[UnitFiles]{
 	Every: Hour,
 	Read: func(_ context.Context, h *Host) (UnitFiles, []Gap, error) {
 		v := UnitFiles{Units: []UnitFile{}, Timers: []UnitFile{}, DropIns: []UnitFile{}, Links: []UnitFile{}, Generators: []UnitFile{}}
-		c := newCollector(h)
+		c := newDefinitions(h)
 		switch info, err := h.Stat("run/systemd/system"); {
 		case err == nil && info.Type == Directory:
 			v.Systemd = "yes"
@@ -107,6 +104,7 @@ var unitFolders = []unitDir{
 	{"usr/local/lib/systemd/user", "", "user"},
 	{"usr/local/share/systemd/user", "", "user"},
 	{"root/.config/systemd/user", "", "user"},
+	{"root/.local/share/systemd/user", "", "user"},
 }
 
 // generatorFolders are where systemd looks for generators, but for the vendor's.
@@ -141,8 +139,8 @@ func hasSuffix(name string, suffixes []string) bool {
 // linkFolders hold links to units that are started with another.
 var linkFolders = []string{".wants", ".requires", ".upholds"}
 
-func (c *collector) unitFolder(v *UnitFiles, f unitDir) {
-	how := parsed(parseUnit)
+func (c *definitions) unitFolder(v *UnitFiles, f unitDir) {
+	how := followed(parseUnit)
 	how.digest = f.origin == "" // the others are made anew at each boot, of what is elsewhere
 	for _, e := range c.list("units", f.path) {
 		at := f.path + "/" + e.Name
@@ -172,17 +170,17 @@ func (c *collector) unitFolder(v *UnitFiles, f unitDir) {
 
 // passingName is what systemd makes up for a unit that was asked of it: run-u123,
 // run-p812-i9120, run-r and 32 hexadecimal digits.
-var passingName = regexp.MustCompile(`\brun-(u|r|p)[0-9a-f]+(-i[0-9]+)?\b`)
+var passingName = regexp.MustCompile(`\brun-(?:(u)[0-9]+|(p)[0-9]+-i[0-9]+|(r)[0-9a-f]{32})\b`)
 
 // escapedUUID is a UUID in the name of a unit. Source: systemd-escape(1).
 var escapedUUID = regexp.MustCompile(`[0-9a-fA-F]{8}(\\x2d[0-9a-fA-F]{4}){3}\\x2d[0-9a-fA-F]{12}`)
 
 func stableUnitName(name string) string {
-	name = passingName.ReplaceAllString(name, "run-${1}N")
+	name = passingName.ReplaceAllString(name, "run-${1}${2}${3}N")
 	return withoutUUID(escapedUUID.ReplaceAllString(name, "<uuid>"))
 }
 
-func (c *collector) unit(d Definition, f unitDir, of string) UnitFile {
+func (c *definitions) unit(d Definition, f unitDir, of string) UnitFile {
 	u := UnitFile{Definition: d, Name: stableUnitName(path.Base(d.Path)), Of: stableUnitName(of), Origin: f.origin, Manager: f.manager}
 	if of == "" {
 		vendor := "usr/lib/systemd/system/"
@@ -199,10 +197,11 @@ func (c *collector) unit(d Definition, f unitDir, of string) UnitFile {
 
 // lingering reads the units of users whose service manager starts at boot.
 // Source: loginctl(1), enable-linger.
-func (c *collector) lingering(v *UnitFiles) {
+func (c *definitions) lingering(v *UnitFiles) {
 	for _, e := range c.list("units", "var/lib/systemd/linger") {
 		if e.Name != "root" && !strings.HasPrefix(e.Name, ".") {
 			c.unitFolder(v, unitDir{"home/" + e.Name + "/.config/systemd/user", "", "user"})
+			c.unitFolder(v, unitDir{"home/" + e.Name + "/.local/share/systemd/user", "", "user"})
 		}
 	}
 }

@@ -117,7 +117,7 @@ var libraryFoldersFromImage = Check{
 	ImageOnly: true,
 	Help: Help{
 		Why: "A folder that is listed for ld.so is searched by every program of the host: a library of the right name there is loaded in place of the image's, into programs that are verified.",
-		How: "Files of /etc/ld.so.conf.d must be the image's, equal its copy, or be declared. What processes have in fact mapped is another check's matter.",
+		How: "/etc/ld.so.conf and the files of /etc/ld.so.conf.d must be the image's, equal its copy, or be declared. What processes have in fact mapped is another check's matter.",
 		Remedy: map[string]string{
 			"": "Remove the file, run ldconfig and restart the services that ldd shows with such a library; or declare it.",
 		},
@@ -270,7 +270,7 @@ var bpfProgramsKnown = Check{
 	Refs:     persistenceRefs(Ref{sp80053, "CM-7"}),
 	Help: Help{
 		Why: "An eBPF program runs in the kernel, sees every packet and system call that it is attached to, and needs no process. Root kits hide files and processes with them.",
-		How: "The kernel lists its programs by name, type, owner and digest of their instructions (bpf(2); this takes CAP_SYS_ADMIN), and /sys/fs/bpf what is pinned there. Each must be one that the profile knows: those of systemd and of container runtimes. Networks and agents that use eBPF are declared in a site overlay, by name or by tag.",
+		How: "The kernel lists its programs by name, type, owner and digest of their instructions (bpf(2); this takes CAP_SYS_ADMIN, which the systemd install has and the DaemonSet has not), and the file systems of type bpf what is pinned there. Each must be one that the profile knows: those of systemd and of container runtimes. Networks and agents that use eBPF are declared in a site overlay, by name or by tag.",
 		Remedy: map[string]string{
 			"": "bpftool prog show id N names the process that holds a program, bpftool link the link; ending the process or removing the pin unloads it. Declare the programs of the cluster's network.",
 		},
@@ -312,7 +312,7 @@ func judgeBPF(v node.BPFPrograms, g Given) Finding {
 	case len(bad) > 0:
 		return fail("unknown-programs", fmt.Sprintf("%d eBPF programs or pins are not known: %s", len(bad), strings.Join(bad, "; ")), bad...)
 	case v.Pins == nil:
-		return unsaid("what is pinned in /sys/fs/bpf")
+		return unsaid("what eBPF objects are pinned")
 	case len(known) > 0:
 		return pass("known", fmt.Sprintf("all %d eBPF programs and pins are known", len(known)), known...)
 	}

@@ -60,8 +60,11 @@ func sortUnits(out sorted, list []node.UnitFile, mounts []node.Mount, places []p
 // folders first.
 func startsImage(d node.Definition, mounts []node.Mount, places []profiles.Place) bool {
 	return !slices.ContainsFunc(d.Starts, func(program string) bool {
-		if !strings.HasPrefix(program, "/") {
+		if !strings.Contains(program, "/") {
 			return !anyImage(mounts)
+		}
+		if !path.IsAbs(program) { // it begins with a specifier such as %h
+			return true
 		}
 		program = path.Clean(program)
 		// Where /usr is merged these are links into it.
@@ -82,7 +85,7 @@ var unitsFromImage = Check{
 	ImageOnly: true,
 	Help: Help{
 		Why: "A unit is how a program comes back after a boot. On a system whose programs are an image, a unit file on writable storage was written by whoever set the node up, or by whoever broke into it.",
-		How: "All folders of the unit search path (systemd.unit(5)) beside the vendor's are listed, users' managers and lingering users included. A unit file must be on the image, equal the copy that the image keeps, be a link to a file of the image or to /dev/null, or stand in the profile. What generators or systemd-run made for this boot may start programs of the image. The links in .wants and .requires are held to the same: enabling a unit of the image is no finding.",
+		How: "All folders of the unit search path (systemd.unit(5)) beside the vendor's are listed, users' managers and lingering users included. A unit file must be on the image, equal the copy that the image keeps, be a link to a file of the image or to /dev/null, or stand in the profile. What generators or systemd-run made for this boot may start programs of the image, shells among them. The links in .wants and .requires are held to the same: enabling a unit of the image is no finding.",
 		Remedy: map[string]string{
 			"flatcar":       "Compare the unit with the Butane configuration of the node. What stands there goes into a site overlay with its digest; anything else: systemctl disable --now NAME, remove the file, and find out who wrote it.",
 			"fedora-coreos": "On OpenShift units come from MachineConfig: oc describe node shows whether the machine config daemon finds a difference. Elsewhere compare with the Ignition file; systemctl disable --now what is in neither, then remove it.",
@@ -195,13 +198,13 @@ var generatorsFromImage = Check{
 var unitsAgree = Check{
 	ID:       "units-agree",
 	Rev:      1,
-	Title:    "systemd runs the units that its files say",
+	Title:    "systemd, asked itself, has loaded what its files say",
 	Topic:    Persistence,
 	Severity: High,
 	Refs:     persistenceRefs(Ref{sp80053, "SI-4"}),
 	Help: Help{
 		Why: "What systemd has loaded and what its files say are two witnesses. A unit whose file was removed after it was loaded, or changed without a reload, runs what no file shows.",
-		How: "Systemd is asked through D-Bus for the units that it has loaded, where the program was started with --systemd: every fragment and drop-in from outside the vendor's folders must be among the files that were found, start the same programs, and be no older than what systemd has read.",
+		How: "Where the program was started with --systemd, systemd is asked through D-Bus for the units that it has loaded: every fragment and drop-in from outside the vendor's folders must be among the files that were found, start the same programs, and be no older than what systemd has read. D-Bus is power over the host, so that the DaemonSet mounts no socket of it and asks nobody: there is one witness then, the files, which other checks judge, and this one does not apply. The systemd install may ask. It also sees what eBPF programs the kernel has, which takes CAP_SYS_ADMIN.",
 		Remedy: map[string]string{
 			"": "systemctl daemon-reload reads the files again; systemctl status NAME names the file that a unit was loaded from. A file that is gone was removed after the unit was started: find out by whom.",
 		},
@@ -209,31 +212,37 @@ var unitsAgree = Check{
 	Judge: judgeUnitsAgree(),
 }
 
-// judgeUnitsAgree asks for the second witness only where there is a systemd.
+// judgeUnitsAgree compares the two witnesses where there are two. An installation
+// that asks nobody has proven that there is one alone: nothing is left open that
+// the checks of the files do not answer for.
 func judgeUnitsAgree() Judge {
-	alone := unitJudge(func(node.UnitFiles, []node.Mount, Given) Finding { return pass("systemd", "systemd runs it") }, "units", "timers", "dropIns")
-	both := On2(node.Units.Parts("systemd", "units", "timers", "dropIns"), node.LoadedUnits, compareLoadedUnits)
-	return Judge{append(alone.reads, node.LoadedUnits.Name), func(facts node.Facts, g Given) Finding {
-		if f := alone.decide(facts, g); f.Verdict != Pass {
-			return f
+	both := On3(node.Units.Parts("systemd", "units", "timers", "dropIns"), node.LoadedUnits, node.OS.Parts("init", "pidNamespace"), func(u node.UnitFiles, loaded node.SystemdUnits, s node.System, _ Given) Finding {
+		f, none := noSystemd(u, s)
+		if !none {
+			f = compareLoadedUnits(u, loaded.Units)
+		}
+		return wholeMachine(s, f)
+	})
+	return Judge{both.reads, func(facts node.Facts, g Given) Finding {
+		if loaded, _, missing := node.LoadedUnits.Of(facts); missing == nil && !loaded.Asked {
+			return notApplicable("bus-not-asked", "this installation does not ask systemd what it has loaded, which takes --systemd: the files are the only witness")
 		}
 		return both.decide(facts, g)
 	}}
 }
 
-func compareLoadedUnits(files node.UnitFiles, loaded []node.LoadedUnit, _ Given) Finding {
+func compareLoadedUnits(files node.UnitFiles, loaded []node.LoadedUnit) Finding {
 	if files.Units == nil || files.Timers == nil || files.DropIns == nil {
 		return unsaid("what units it has")
-	}
-	if len(loaded) == 0 {
-		return unsaid("what systemd has loaded") // it always has loaded something
 	}
 	found := map[string]node.UnitFile{}
 	for _, u := range slices.Concat(files.Units, files.Timers, files.DropIns) {
 		found[u.Path] = u
+		if u.Target != "" { // systemd names a unit by what a link in its folders leads to
+			found[u.Target] = u
+		}
 	}
 	var bad []string
-	compared := 0
 	for _, l := range loaded {
 		if l.Stale {
 			bad = append(bad, l.Name+": its files have changed since systemd read them")
@@ -246,17 +255,16 @@ func compareLoadedUnits(files node.UnitFiles, loaded []node.LoadedUnit, _ Given)
 			case name == "":
 			case below(name, "/run/systemd/transient"): // it may have come since the files were listed
 				whole = false
-			case !listedFolder(name):
-				whole = false // of the image: what it starts is judged with that
+			case below(name, "/usr/lib/systemd"), below(name, "/lib/systemd"):
+				whole = false // the vendor's: what it starts was not read
 			case !ok:
 				bad, whole = append(bad, fmt.Sprintf("%s: systemd has it from %s, which was not found", l.Name, name)), false
 			default:
-				compared++
 				starts = append(starts, u.Starts...)
 			}
 		}
 		for _, program := range l.Starts {
-			if whole && !slices.Contains(starts, program) && !slices.Contains(starts, path.Base(program)) {
+			if whole && !slices.ContainsFunc(starts, func(s string) bool { return mayBe(program, s) }) {
 				bad = append(bad, fmt.Sprintf("%s: systemd starts %s, which its files do not say", l.Name, program))
 			}
 		}
@@ -265,11 +273,11 @@ func compareLoadedUnits(files node.UnitFiles, loaded []node.LoadedUnit, _ Given)
 	if bad = slices.Compact(bad); len(bad) > 0 {
 		return fail("differ", "systemd and its files do not agree: "+strings.Join(bad, "; "), bad...)
 	}
-	return pass("agree", fmt.Sprintf("systemd has loaded %d units; %d of their files are outside the image's folders, and all were found as it has them", len(loaded), compared))
+	return pass("agree", fmt.Sprintf("systemd has loaded %d units from outside the vendor's folders, and all are as their files say", len(loaded)))
 }
 
-// listedFolder reports whether the fact units lists the folders that a unit's file
-// is in.
-func listedFolder(name string) bool {
-	return slices.ContainsFunc([]string{"/etc/systemd", "/run/systemd", "/usr/local/lib/systemd"}, func(dir string) bool { return below(name, dir) })
+// mayBe reports whether a program may be what a unit file says: the same, a name
+// without a folder, or one with an escape or a specifier such as %h in it.
+func mayBe(program, said string) bool {
+	return program == said || path.Base(program) == said || strings.ContainsAny(said, `%\`)
 }

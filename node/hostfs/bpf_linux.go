@@ -13,7 +13,7 @@ import (
 	"github.com/seaworthy/seaworthy/node"
 )
 
-// maxBPF bounds the programs and the links that are asked for.
+// maxBPF bounds the programs that are asked for.
 const maxBPF = 10000
 
 // bpfTypes are the types of programs by number: enum bpf_prog_type of the
@@ -25,56 +25,38 @@ var bpfTypes = []string{
 	"sk_lookup", "syscall", "netfilter",
 }
 
-// bpfLinks are the types of links by number: enum bpf_link_type there.
-var bpfLinks = []string{
-	"unspec", "raw_tracepoint", "tracing", "cgroup", "iter", "netns", "xdp", "perf_event", "kprobe_multi", "struct_ops", "netfilter", "tcx", "uprobe_multi", "netkit", "sockmap",
-}
-
-func bpfName(names []string, n uint32) string {
-	if int(n) < len(names) {
-		return names[n]
-	}
-	return fmt.Sprintf("type %d", n)
-}
-
-// bpfPrograms asks for all programs that are loaded, with the kind of link that
-// each is attached by. Only commands that read are given to the kernel.
+// bpfPrograms asks for all programs that are loaded. Only commands that read are
+// given to the kernel.
 func bpfPrograms() ([]node.BPFProgram, error) {
-	attach := map[uint32]string{}
-	err := eachBPF(unix.BPF_LINK_GET_NEXT_ID, unix.BPF_LINK_GET_FD_BY_ID, func(info []byte) {
-		// struct bpf_link_info: type, id, prog_id
-		attach[binary.NativeEndian.Uint32(info[8:])] = bpfName(bpfLinks, binary.NativeEndian.Uint32(info))
-	})
-	if err != nil && !errors.Is(err, unix.EINVAL) { // before Linux 5.8 there are no links to ask for
-		return nil, err
-	}
 	out := []node.BPFProgram{}
-	err = eachBPF(unix.BPF_PROG_GET_NEXT_ID, unix.BPF_PROG_GET_FD_BY_ID, func(info []byte) {
-		out = append(out, bpfProgram(info, attach))
-	})
+	err := eachBPF(func(info []byte) { out = append(out, bpfProgram(info)) })
 	return out, err
 }
 
 // bpfProgram reads struct bpf_prog_info as far as it has been since Linux 4.15:
 // type, id, tag, lengths and addresses of instructions, load time, uid, maps, name.
-func bpfProgram(info []byte, attach map[uint32]string) node.BPFProgram {
-	return node.BPFProgram{
-		Type:   bpfName(bpfTypes, binary.NativeEndian.Uint32(info)),
-		Attach: attach[binary.NativeEndian.Uint32(info[4:])],
-		Tag:    hex.EncodeToString(info[8:16]),
-		UID:    binary.NativeEndian.Uint32(info[48:]),
-		Name:   unix.ByteSliceToString(info[64:80]),
+func bpfProgram(info []byte) node.BPFProgram {
+	p := node.BPFProgram{
+		Tag:  hex.EncodeToString(info[8:16]),
+		UID:  binary.NativeEndian.Uint32(info[48:]),
+		Name: unix.ByteSliceToString(info[64:80]),
 	}
+	if n := binary.NativeEndian.Uint32(info); int(n) < len(bpfTypes) {
+		p.Type = bpfTypes[n]
+	} else {
+		p.Type = fmt.Sprintf("type %d", n)
+	}
+	return p
 }
 
-// eachBPF calls f with what the kernel says of each program or link.
-func eachBPF(next, open uintptr, f func(info []byte)) error {
+// eachBPF calls f with what the kernel says of each program.
+func eachBPF(f func(info []byte)) error {
 	for id, n := uint32(0), 0; ; n++ {
 		if n == maxBPF {
-			return &node.Error{Code: node.TooLarge, Detail: fmt.Sprintf("more than %d eBPF objects", maxBPF)}
+			return &node.Error{Code: node.TooLarge, Detail: fmt.Sprintf("more than %d eBPF programs", maxBPF)}
 		}
 		attr := struct{ start, next, flags, pad uint32 }{start: id}
-		_, err := bpf(next, unsafe.Pointer(&attr), unsafe.Sizeof(attr))
+		_, err := bpf(unix.BPF_PROG_GET_NEXT_ID, unsafe.Pointer(&attr), unsafe.Sizeof(attr))
 		if errors.Is(err, unix.ENOENT) {
 			return nil
 		}
@@ -83,7 +65,7 @@ func eachBPF(next, open uintptr, f func(info []byte)) error {
 		}
 		id = attr.next
 		attr = struct{ start, next, flags, pad uint32 }{start: id}
-		fd, err := bpf(open, unsafe.Pointer(&attr), unsafe.Sizeof(attr))
+		fd, err := bpf(unix.BPF_PROG_GET_FD_BY_ID, unsafe.Pointer(&attr), unsafe.Sizeof(attr))
 		if errors.Is(err, unix.ENOENT) { // it went away
 			continue
 		}

@@ -36,7 +36,7 @@ func (k *kernel) Ask(q node.Question) (json.RawMessage, error) {
 	case node.AskBPF:
 		v, err = bpfPrograms()
 	case node.AskSystemd:
-		err = unsupported("systemd was not asked, which takes --systemd")
+		v = node.SystemdUnits{} // nobody asks: package systemd answers where somebody does
 	default:
 		err = unix.ENOSYS
 	}
