@@ -14,9 +14,9 @@ const AskSystemd = "systemd-units"
 
 // SystemdUnits is what systemd itself says of its units.
 type SystemdUnits struct {
-	// Asked says whether this installation asks systemd at all (--systemd). D-Bus is
-	// power over the host, so that most do not.
-	Asked bool         `json:"asked"`
+	// Asked is "yes" where this installation asks systemd (--systemd), "no" where it
+	// does not: D-Bus is power over the host, so that most do not.
+	Asked string       `json:"asked"`
 	Units []LoadedUnit `json:"units"`
 }
 

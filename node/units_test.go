@@ -142,7 +142,7 @@ func TestStableUnitName(t *testing.T) {
 func TestLoadedUnits(t *testing.T) {
 	q := Question{Kind: AskSystemd}
 	kubelet := LoadedUnit{Name: "kubelet.service", Fragment: "/etc/systemd/system/kubelet.service", DropIns: []string{}, State: "enabled", Starts: []string{"/usr/bin/kubelet"}}
-	answer := SystemdUnits{Asked: true, Units: []LoadedUnit{
+	answer := SystemdUnits{Asked: "yes", Units: []LoadedUnit{
 		{Name: "run-u7.service", Fragment: "/run/systemd/transient/run-u7.service"},
 		{Name: "run-u9.service", Fragment: "/run/systemd/transient/run-u9.service"},
 		{Name: "a.scope", Fragment: "/run/systemd/transient/a.scope"},
@@ -152,7 +152,7 @@ func TestLoadedUnits(t *testing.T) {
 		kubelet,
 	}}
 	v, gaps, err := LoadedUnits.Read(t.Context(), (&memHost{kernel: map[Question]any{q: answer}}).host())
-	want := SystemdUnits{Asked: true, Units: []LoadedUnit{
+	want := SystemdUnits{Asked: "yes", Units: []LoadedUnit{
 		{Name: "getty@tty1.service", Fragment: "/lib/systemd/system/getty@.service", DropIns: []string{"/etc/systemd/system/getty@.service.d/a.conf"}},
 		kubelet,
 		{Name: "run-uN.service", Fragment: "/run/systemd/transient/run-uN.service"},
@@ -160,8 +160,8 @@ func TestLoadedUnits(t *testing.T) {
 	if d := cmp.Diff(want, v); d != "" || err != nil || len(gaps) > 0 {
 		t.Errorf("%v %v\n%s", err, gaps, d)
 	}
-	v, _, err = LoadedUnits.Read(t.Context(), (&memHost{kernel: map[Question]any{q: SystemdUnits{}}}).host())
-	if d := cmp.Diff(SystemdUnits{Units: []LoadedUnit{}}, v); d != "" || err != nil {
+	v, _, err = LoadedUnits.Read(t.Context(), (&memHost{kernel: map[Question]any{q: SystemdUnits{Asked: "no"}}}).host())
+	if d := cmp.Diff(SystemdUnits{Asked: "no", Units: []LoadedUnit{}}, v); d != "" || err != nil {
 		t.Errorf("nobody asked: %v\n%s", err, d)
 	}
 	_, _, err = LoadedUnits.Read(t.Context(), (&memHost{errors: map[Question]*Error{q: {"asking the kernel for", AskSystemd, Denied, ""}}}).host())

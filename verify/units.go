@@ -209,26 +209,24 @@ var unitsAgree = Check{
 			"": "systemctl daemon-reload reads the files again; systemctl status NAME names the file that a unit was loaded from. A file that is gone was removed after the unit was started: find out by whom.",
 		},
 	},
-	Judge: judgeUnitsAgree(),
+	Judge: On3(node.Units.Parts("systemd", "units", "timers", "dropIns"), node.LoadedUnits, node.OS.Parts("init", "pidNamespace"), judgeUnitsAgree),
 }
 
 // judgeUnitsAgree compares the two witnesses where there are two. An installation
-// that asks nobody has proven that there is one alone: nothing is left open that
-// the checks of the files do not answer for.
-func judgeUnitsAgree() Judge {
-	both := On3(node.Units.Parts("systemd", "units", "timers", "dropIns"), node.LoadedUnits, node.OS.Parts("init", "pidNamespace"), func(u node.UnitFiles, loaded node.SystemdUnits, s node.System, _ Given) Finding {
-		f, none := noSystemd(u, s)
-		if !none {
-			f = compareLoadedUnits(u, loaded.Units)
-		}
-		return wholeMachine(s, f)
-	})
-	return Judge{both.reads, func(facts node.Facts, g Given) Finding {
-		if loaded, _, missing := node.LoadedUnits.Of(facts); missing == nil && !loaded.Asked {
-			return notApplicable("bus-not-asked", "this installation does not ask systemd what it has loaded, which takes --systemd: the files are the only witness")
-		}
-		return both.decide(facts, g)
-	}}
+// that asks nobody has proven that there is one alone: what the files say is
+// judged by other checks, and what runs by those of processes.
+func judgeUnitsAgree(u node.UnitFiles, loaded node.SystemdUnits, s node.System, _ Given) Finding {
+	f, none := noSystemd(u, s)
+	switch {
+	case loaded.Asked == "":
+		return unsaid("whether systemd was asked")
+	case none:
+	case loaded.Asked == "no":
+		return notApplicable("bus-not-asked", "this installation does not ask systemd what it has loaded, which takes --systemd: the files are the only witness")
+	default:
+		f = compareLoadedUnits(u, loaded.Units)
+	}
+	return wholeMachine(s, f)
 }
 
 func compareLoadedUnits(files node.UnitFiles, loaded []node.LoadedUnit) Finding {
