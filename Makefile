@@ -47,9 +47,12 @@ fuzz: ## run every fuzz test for FUZZ (10s) each
 		done; \
 	done
 
-docs: ## write docs/checks.md anew
-	@mkdir -p docs
+docs: ## write docs/checks.md and docs/standards anew
+	@mkdir -p docs/standards
 	$(GO) run $(MAIN) checks -o markdown > docs/checks.md.new && mv docs/checks.md.new docs/checks.md
+	@for s in cis-kubernetes kubernetes-stig; do \
+		$(GO) run $(MAIN) checks --standard $$s -o markdown > docs/standards/$$s.md.new && mv docs/standards/$$s.md.new docs/standards/$$s.md || exit 1; \
+	done
 
 bench: ## run the benchmarks
 	$(GO) test ./... -run '^$$' -bench . -benchmem

@@ -23,6 +23,7 @@ type Config struct {
 	Store    *store.Store
 	Checks   []verify.Check
 	Profiles []*profiles.Profile // with the generic one
+	Overlay  *profiles.Overlay   // of the site; nil for none
 	Now      func() time.Time
 	Log      *slog.Logger
 	Demo     bool   // every page says that the nodes are recorded ones
@@ -54,7 +55,7 @@ func New(c Config) (*Server, error) {
 	s := &Server{
 		Config: c, mux: http.NewServeMux(), generic: c.Profiles[i],
 		site:     &web.Site{Checks: c.Checks, Profiles: c.Profiles, Demo: c.Demo, Version: c.Version},
-		verdicts: newVerdicts(c.Checks),
+		verdicts: newVerdicts(c.Checks, c.Overlay),
 	}
 	if err := s.site.Parse(); err != nil {
 		return nil, fmt.Errorf("making a collector: %w", err)

@@ -26,19 +26,21 @@ type verdict struct {
 type stateKey struct {
 	state    store.State
 	volatile string // only where a check reads a volatile fact
+	cluster  string // only where a site overlay may tell clusters apart
 }
 
 // verdicts keeps the verdict of each distinct state: a fleet is many copies of
 // few things, and each is judged once.
 type verdicts struct {
 	volatile bool // a check reads a volatile fact
+	clusters bool // a site overlay may tell clusters apart
 
 	mu   sync.Mutex // guards kept; judging itself goes on without it
 	kept map[stateKey]verdict
 }
 
-func newVerdicts(checks []verify.Check) *verdicts {
-	v := &verdicts{kept: map[stateKey]verdict{}}
+func newVerdicts(checks []verify.Check, overlay *profiles.Overlay) *verdicts {
+	v := &verdicts{kept: map[stateKey]verdict{}, clusters: overlay != nil}
 	scopes := map[string]node.Scope{}
 	for _, s := range node.Sources() {
 		scopes[s.Info().Name] = s.Info().Scope
@@ -53,6 +55,9 @@ func (v *verdicts) key(n store.Node) stateKey {
 	k := stateKey{state: n.State}
 	if v.volatile {
 		k.volatile = n.Volatile
+	}
+	if v.clusters {
+		k.cluster = n.Cluster
 	}
 	return k
 }
@@ -87,7 +92,7 @@ func (s *Server) verdict(d store.Detail, at time.Time) verdict {
 	if v, ok := s.find(k, at); ok {
 		return v
 	}
-	v := s.judge(d.Facts, at)
+	v := s.judge(d.Facts, d.Cluster, at)
 	s.keep(k, v)
 	return v
 }
@@ -107,8 +112,8 @@ func (s *Server) verdictOf(ctx context.Context, n store.Node, at time.Time) (ver
 
 // judge judges facts. Whatever they are, there is an answer: what breaks has
 // proven nothing.
-func (s *Server) judge(facts node.Facts, at time.Time) verdict {
-	v := verdict{report: s.newReport(facts, at)}
+func (s *Server) judge(facts node.Facts, cluster string, at time.Time) verdict {
+	v := verdict{report: s.newReport(facts, cluster, at)}
 	v.report.Facts = nil
 	v.os = v.report.OS.ID + " " + v.report.OS.Version
 	if os, _, missing := node.OS.Of(facts); missing != nil {
@@ -129,8 +134,8 @@ func (s *Server) judge(facts node.Facts, at time.Time) verdict {
 
 // newReport makes the report. A node can claim facts that no source would
 // make; where judging breaks on them, all of them count as missing.
-func (s *Server) newReport(facts node.Facts, at time.Time) (r verify.Report) {
-	profile := s.detect(facts)
+func (s *Server) newReport(facts node.Facts, cluster string, at time.Time) (r verify.Report) {
+	profile := s.detect(facts).With(s.Overlay, profiles.Where{Cluster: cluster})
 	defer func() {
 		if broke := recover(); broke != nil {
 			reason := fmt.Sprintf("the facts cannot be judged: %v", broke)

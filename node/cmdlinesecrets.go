@@ -181,7 +181,9 @@ func keepBefore(value, separator string) string {
 	return name + separator + redacted
 }
 
-var urlUser = regexp.MustCompile(`(://)[^/?#\s"']*@`)
+// urlUser is the user of a URL, with a password in which somebody left the
+// characters unescaped that end it: then all up to the last @ is taken for it.
+var urlUser = regexp.MustCompile(`(://)(?:[^/?#\s"']*:[^\s"']*|[^/?#\s"']*)@`)
 
 // redactURLs takes user and query out of every URL in s. A query is whatever
 // follows a question mark and holds an equals sign; its end cannot be told from

@@ -33,7 +33,7 @@ func parseCrontab(b []byte, user bool) ([]string, error) {
 		if !ok {
 			return nil, fmt.Errorf("line %d has no command", l.number)
 		}
-		programs, err := shellPrograms(cronCommand(command))
+		programs, err := startedBy(cronCommand(command))
 		if err != nil {
 			return nil, fmt.Errorf("line %d: %w", l.number, err)
 		}
@@ -59,7 +59,7 @@ func parseAnacrontab(b []byte) ([]string, error) {
 		if !ok {
 			return nil, fmt.Errorf("line %d has no command", l.number)
 		}
-		programs, err := shellPrograms(command)
+		programs, err := startedBy(command)
 		if err != nil {
 			return nil, fmt.Errorf("line %d: %w", l.number, err)
 		}

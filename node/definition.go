@@ -2,8 +2,6 @@ package node
 
 import (
 	"cmp"
-	"crypto/sha256"
-	"encoding/hex"
 	"path"
 	"slices"
 	"strings"
@@ -56,12 +54,14 @@ var imageCopies = []string{"usr/etc/", "usr/share/flatcar/etc/"}
 
 // content says what is read of a definition.
 type content struct {
-	// parse finds what it starts; nil where the content is not read.
-	parse  func([]byte) ([]string, error)
+	// redact reduces it to what it starts, on a node of that name; nil where the
+	// content is not read. starts reads what is left.
+	redact func(nodeName string) func([]byte) []byte
+	starts func([]byte) (starts []string, varies bool, err error)
 	digest bool
-	// follow says that what a link leads to is parsed too. It may be any file, a
-	// shadow or a token: parse must then refuse what is not of its format, take no
-	// free word out of it, and quote nothing.
+	// follow says that what a link leads to is read too. It may be any file, a
+	// shadow or a token: its parser must then refuse what is not of its format, take
+	// no free word out of it, and quote nothing.
 	follow bool
 }
 
@@ -71,12 +71,23 @@ var (
 )
 
 func parsed(parse func([]byte) ([]string, error)) content {
-	return content{parse: parse, digest: true}
+	return content{redact: func(node string) func([]byte) []byte { return reducer(parse, node) }, starts: parseReduced, digest: true}
 }
 
 func followed(parse func([]byte) ([]string, error)) content {
-	return content{parse: parse, digest: true, follow: true}
+	how := parsed(parse)
+	how.follow = true
+	return how
 }
+
+// settings is followed for what may hold a credential too: it has no digest.
+func settings(parse func([]byte) ([]string, error)) content {
+	how := followed(parse)
+	how.digest = false
+	return how
+}
+
+var unitContent = content{redact: redactUnit, starts: unitStarts, digest: true, follow: true}
 
 // definitions reads those of one source within a budget.
 type definitions struct {
@@ -222,10 +233,10 @@ func (c *definitions) file(part, name string, how content) (d Definition, ok boo
 // read adds what the content says and its digest. It reports whether the content
 // was understood.
 func (c *definitions) read(part, name string, how content, info FileInfo, d *Definition) (understood bool) {
-	if how.parse != nil {
-		b, err := c.h.ReadSecret(name, maxDefinitionText, reducer(how.parse, c.name))
+	if how.redact != nil {
+		b, err := c.h.ReadSecret(name, maxDefinitionText, how.redact(c.name))
 		if err == nil {
-			d.Starts, d.Varies, err = parseReduced(b)
+			d.Starts, d.Varies, err = how.starts(b)
 		}
 		c.gap(part, "what /"+name+" starts", err)
 		understood = err == nil
@@ -248,7 +259,8 @@ func (c *definitions) digest(name string, size int64) (string, error) {
 }
 
 // compare tells whether a file in /etc is the image's own. A copy that cannot be
-// read is none: the file counts as another then.
+// read is none: the file counts as another then. Of one that is only listed, for
+// there may be a credential in it, no digest is made, which would be evidence.
 func (c *definitions) compare(rest string, how content, info FileInfo, d *Definition) {
 	if c.upper != "" {
 		_, err := c.h.Lstat(c.upper + "/" + rest)
@@ -259,31 +271,20 @@ func (c *definitions) compare(rest string, how content, info FileInfo, d *Defini
 		if err != nil || copied.Type != Regular || copied.Size != info.Size {
 			continue
 		}
+		if info.Size == 0 {
+			d.Image = "/" + dir + rest
+			return
+		}
+		if how.redact == nil && !how.digest {
+			continue
+		}
 		theirs, err := c.digest(dir+rest, copied.Size)
-		if err == nil && c.equals("etc/"+rest, how, info.Size, theirs) {
+		if err != nil {
+			continue
+		}
+		if own, err := c.digest("etc/"+rest, info.Size); err == nil && own == theirs {
 			d.Image = "/" + dir + rest
 			return
 		}
 	}
-}
-
-// equals reports whether a file has this digest. Of one that is only listed, for
-// there may be a credential in it, no digest is made that could be guessed from:
-// not even evidence has more than whether it is the same.
-func (c *definitions) equals(name string, how content, size int64, sum string) bool {
-	if how.parse != nil || how.digest {
-		own, err := c.digest(name, size)
-		return err == nil && own == sum
-	}
-	const same, other = "the same as the image's\n", "other than the image's\n"
-	b, err := c.h.ReadSecret(name, maxDefinitionText, func(b []byte) []byte {
-		if text := string(b); text == same || text == other {
-			return b
-		}
-		if own := sha256.Sum256(b); hex.EncodeToString(own[:]) == sum {
-			return []byte(same)
-		}
-		return []byte(other)
-	})
-	return err == nil && string(b) == same
 }

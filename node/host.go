@@ -92,13 +92,16 @@ type KernelAPI interface {
 // Question is one question to the kernel: what kind, and about what.
 type Question struct {
 	Kind string `json:"kind"`
-	Of   string `json:"of,omitempty"` // a path relative to the root, where the kind needs one
+	Of   string `json:"of,omitempty"` // a path relative to the root or, of AskKubelet, "address:port", where the kind needs one
 }
 
 // Name is the question in words, as errors and evidence quote it.
 func (q Question) Name() string {
 	if q.Of == "" {
 		return q.Kind
+	}
+	if q.Kind == AskKubelet {
+		return q.Kind + " at " + q.Of
 	}
 	if q.Of == "." {
 		return q.Kind + " of /"
@@ -114,6 +117,9 @@ const (
 	AskSubvolume = "btrfs-subvolume" // Subvolume: BTRFS_IOC_SUBVOL_GETFLAGS
 	AskVerity    = "fs-verity"       // FileVerity: statx(2) STATX_ATTR_VERITY
 	AskExe       = "executable"      // Executable: statx(2) of a process's exe, whose folder in /proc is the path
+	AskClock     = "clock"           // Clock: adjtimex(2) that changes nothing
+	AskKubelet   = "kubelet-port"    // KubeletAnswer: what the node's own kubelet answers a stranger
+	AskGoBuild   = "go-build"        // GoBuild: what the Go linker wrote into an executable
 )
 
 // Uname is the answer to AskUname.
@@ -160,10 +166,54 @@ type Executable struct {
 	Dev   string `json:"dev"`   // major:minor of its file system
 }
 
+// GoBuild is the answer to AskGoBuild. Source: runtime/debug.BuildInfo.
+type GoBuild struct {
+	Go      string `json:"go"`      // the compiler's version
+	Module  string `json:"module"`  // path of the main module
+	Version string `json:"version"` // its version, or "(devel)"
+	// Kubernetes is what the linker was told that version.gitVersion of
+	// k8s.io/component-base is; "" where it was not, or -trimpath took it out.
+	Kubernetes string `json:"kubernetes,omitempty"`
+}
+
 // FileVerity is the answer to AskVerity.
 type FileVerity struct {
 	Enabled bool `json:"enabled"` // STATX_ATTR_VERITY
 }
+
+// Clock is the answer to AskClock: what adjtimex(2) says of the system clock.
+// Times are in microseconds.
+type Clock struct {
+	State          int   `json:"state"`  // TIME_OK to TIME_ERROR
+	Status         int   `json:"status"` // STA_… bits
+	Offset         int64 `json:"offset"`
+	MaximumError   int64 `json:"maximumError"`
+	EstimatedError int64 `json:"estimatedError"`
+}
+
+// KubeletAnswer is the answer to AskKubelet. The body that the kubelet sends is
+// neither read nor kept.
+type KubeletAnswer struct {
+	Status            int      `json:"status"` // HTTP status of GET /pods without credentials
+	Version           string   `json:"version"`
+	Cipher            string   `json:"cipher"`
+	ClientCertificate bool     `json:"clientCertificate"` // the handshake asked for one
+	Certificates      [][]byte `json:"certificates"`      // as served, DER
+	// Tries are further handshakes, each with an offer that is narrower.
+	Tries []TLSTry `json:"tries"`
+}
+
+// TLSTry is one handshake.
+type TLSTry struct {
+	Offer   string `json:"offer"`             // "TLS 1.0" to "TLS 1.3": that version alone; [OfferOtherCiphers]
+	Version string `json:"version,omitempty"` // as agreed; "" where there was no agreement
+	Cipher  string `json:"cipher,omitempty"`
+	Error   string `json:"error,omitempty"` // why it is not known whether there would have been one
+}
+
+// OfferOtherCiphers offers TLS up to 1.2 with all suites but those whose
+// encryption authenticates too (GCM, ChaCha20-Poly1305).
+const OfferOtherCiphers = "other ciphers"
 
 // ReadFile returns a file of at most max bytes; a larger one is an error.
 func (h *Host) ReadFile(name string, max int64) ([]byte, error) {

@@ -547,7 +547,7 @@ func TestKubeletCredential(t *testing.T) {
 	}
 	gke := corpus(t, "cos/kubelet-kubeconfig-gke.yaml")
 	once := redactKubeconfig(gke)
-	if got := string(once); got != `{"credential":"certificate-file"}` || string(redactKubeconfig(once)) != got {
+	if got := string(once); got != `{"credential":"certificate-file","certificate":"/var/lib/kubelet/pki/kubelet-client-current.pem"}` || string(redactKubeconfig(once)) != got {
 		t.Errorf("GKE's kubeconfig: %s", got)
 	}
 }

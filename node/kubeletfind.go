@@ -235,12 +235,30 @@ func redactRancher(b []byte) []byte {
 		return []byte("[" + redacted + "]")
 	}
 	kept := map[string]any{}
-	for _, key := range []string{"data-dir", "kubelet-arg", "kubelet-arg+"} {
-		if v, ok := m[key]; ok {
-			kept[key] = v
+	if dir, ok := m["data-dir"]; ok {
+		kept["data-dir"] = dir
+	}
+	for _, key := range []string{"kubelet-arg", "kubelet-arg+"} {
+		switch v := m[key].(type) {
+		case []any:
+			list := make([]any, len(v))
+			for i, arg := range v {
+				list[i] = keepRancherArg(arg)
+			}
+			kept[key] = list
+		case nil:
+		default:
+			kept[key] = keepRancherArg(v)
 		}
 	}
 	return []byte(compactJSON(kept))
+}
+
+// keepRancherArg is an argument for the kubelet, "max-pods=110", without a value
+// that may be secret.
+func keepRancherArg(v any) string {
+	text, _ := v.(string)
+	return keepValue("kubelet-arg", strings.TrimLeft(text, "-"))
 }
 
 // readKubelite reads the arguments file of MicroK8s' kubelet: words separated by

@@ -86,7 +86,7 @@ func everyFile(DirEntry) bool { return true }
 
 func (c *definitions) network() []Definition {
 	out := []Definition{}
-	conf := content{parse: parseCNI, follow: true} // addresses and tokens of a network may stand in it
+	conf := settings(parseCNI) // addresses and tokens of a network may stand in it
 	for _, dir := range cniConfigDirs {
 		out = append(out, c.folder("network", dir, conf, named(".conf", ".conflist", ".json"))...)
 	}
@@ -138,7 +138,7 @@ func (c *definitions) kubelet(v *StartupFiles) {
 		v.KubeletPlugins = append(v.KubeletPlugins, c.folder("kubeletPlugins", strings.Trim(path.Clean(at), "/"), hashed, everyFile)...)
 	}
 	if at := r.arg("image-credential-provider-config"); at != "" {
-		v.KubeletPlugins = append(v.KubeletPlugins, c.single("kubeletPlugins", content{parse: parseCredentialProviders, follow: true}, strings.Trim(path.Clean(at), "/"))...)
+		v.KubeletPlugins = append(v.KubeletPlugins, c.single("kubeletPlugins", settings(parseCredentialProviders), strings.Trim(path.Clean(at), "/"))...)
 	}
 	// Source: pkg/kubelet/apis/deviceplugin/v1beta1; kubelet.sock is the kubelet's own.
 	plugin := func(e DirEntry) bool { return e.Type == Socket && e.Name != "kubelet.sock" }

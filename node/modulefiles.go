@@ -41,7 +41,7 @@ func parseModprobe(b []byte) ([]string, error) {
 			if !ok {
 				return nil, fmt.Errorf("line %d has no command", l.number)
 			}
-			programs, err := shellPrograms(command)
+			programs, err := startedBy(command)
 			if err != nil {
 				return nil, fmt.Errorf("line %d: %w", l.number, err)
 			}

@@ -51,6 +51,15 @@ func parseReduced(b []byte) (starts []string, varies bool, err error) {
 	return r.starts, r.varies, err
 }
 
+// unitStarts reads what redactUnit has left.
+func unitStarts(b []byte) (starts []string, varies bool, err error) {
+	u, err := readReducedUnit(b)
+	if err == nil && u.refused != "" {
+		err = fmt.Errorf("parsing it: %s", u.refused)
+	}
+	return programsOf(u.commands), u.varies, err
+}
+
 type reduced struct {
 	starts []string
 	varies bool

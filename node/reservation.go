@@ -84,7 +84,9 @@ var Reservation = Source[ReservationState]{
 			gaps = append(gaps, Gap{What: "the kubelet's settings", Code: k.gaps[0].Code, Reason: k.gaps[0].Reason})
 		}
 		v.Capacity, v.HugePages, more = readCapacity(h, k)
-		gaps = append(gaps, more...)
+		for _, g := range more {
+			gaps = append(gaps, g.In("capacity"))
+		}
 		gaps = append(gaps, v.settings(k)...)
 
 		tree, err := cgroupsOf(h)
@@ -101,7 +103,7 @@ var Reservation = Source[ReservationState]{
 				continue // gone since it was listed
 			}
 			if err != nil {
-				gaps = append(gaps, GapOf("the memory of cgroup "+cgroup, err))
+				gaps = append(gaps, GapOf("the memory of cgroup "+cgroup, err).In("peaks"))
 				continue
 			}
 			v.Peaks = append(v.Peaks, peak)

@@ -6,11 +6,11 @@ import (
 	"strings"
 )
 
-// shellPrograms are the programs that a command of sh(1) starts: the first word
+// startedBy are the programs that a command of sh(1) starts: the first word
 // of each simple command. What a program computes stands as "$". Words that only
 // steer the shell, or are its own, are left out. Nothing that a shell would hold
 // an argument or a value is returned.
-func shellPrograms(command string) ([]string, error) {
+func startedBy(command string) ([]string, error) {
 	words, err := shellWords(command)
 	if err != nil {
 		return nil, err

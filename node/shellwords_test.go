@@ -3,7 +3,7 @@ package node
 import "testing"
 
 func TestShellPrograms(t *testing.T) {
-	testStarts(t, func(b []byte) ([]string, error) { return shellPrograms(string(b)) }, []startRow{
+	testStarts(t, func(b []byte) ([]string, error) { return startedBy(string(b)) }, []startRow{
 		{name: "one", text: "/bin/a b c", want: []string{"/bin/a"}},
 		{name: "a list", text: "/bin/a && /bin/b || /bin/c; /bin/d & /bin/e | /bin/f", want: []string{"/bin/a", "/bin/b", "/bin/c", "/bin/d", "/bin/e", "/bin/f"}},
 		{name: "keywords and the shell's own", text: "if [ -x /bin/a ]; then exec /bin/a; else echo no; fi", want: []string{"/bin/a"}},

@@ -23,7 +23,10 @@ func Sources() []AnySource {
 		PassingMounts,
 		// extensions and changes of the image
 		// boot and kernel
+		StaticPods,
+		KubeletUnit,
 		// kubelet's port and certificate
+		KubeletServing,
 		// containers and runtime configuration
 		// agents
 		// inventory of executables
@@ -34,7 +37,22 @@ func Sources() []AnySource {
 		Startup,
 		BPF,
 		// credentials
+		ControlPlane,
+		Credentials,
+		ServiceAccountTokens,
+		SecretEnvironment,
 		// access
+		LoginServices,
+		SSH,
+		Accounts,
+		Consoles,
+		Sessions,
+		Management,
+		Removable,
+		Swaps,
 		// clock and logs
+		ClockSync,
+		Logs,
+		LogPrograms,
 	}
 }

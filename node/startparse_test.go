@@ -126,12 +126,12 @@ func TestVariesByNode(t *testing.T) {
 }
 
 func TestReducerKeepsProgramsAlone(t *testing.T) {
-	b := reducer(parseUnit, "n")([]byte("[Service]\nEnvironment=TOKEN=s3cret\nExecStart=/usr/bin/a --token=s3cret 10.0.0.1\n"))
+	b := reducer(parseSystemCrontab, "n")([]byte("TOKEN=s3cret\n* * * * * root /usr/bin/a --token=s3cret 10.0.0.1\n"))
 	if got, want := string(b), "starts \"/usr/bin/a\"\nvaries\n"; got != want {
 		t.Errorf("got %q want %q", got, want)
 	}
-	b = reducer(parseUnit, "n")([]byte("s3cret\n"))
-	if got, want := string(b), "refused \"line 1 has no =\"\n"; got != want {
+	b = reducer(parseSystemCrontab, "n")([]byte("s3cret\n"))
+	if got, want := string(b), "refused \"line 1 has no command\"\n"; got != want {
 		t.Errorf("got %q want %q", got, want)
 	}
 	if _, _, err := parseReduced([]byte("starts /bin/a\n")); err == nil {

@@ -189,8 +189,9 @@ func (c *definitions) login() []Definition {
 	out = append(out, c.single("login", hashed,
 		"etc/profile", "etc/bashrc", "etc/bash.bashrc", "etc/zshrc", "etc/ssh/sshrc",
 		"root/.bash_profile", "root/.bash_login", "root/.profile", "root/.bashrc", "root/.ssh/rc")...)
+	out = append(out, c.single("login", hashed, "etc/security/pam_env.conf")...)
 	// Settings of proxies hold passwords.
-	out = append(out, c.single("login", listed, "etc/environment", "etc/security/pam_env.conf", "root/.ssh/environment")...)
+	out = append(out, c.single("login", listed, "etc/environment", "root/.ssh/environment")...)
 	out = append(out, c.folder("login", "etc/profile.d", hashed, named(".sh", ".csh"))...)
 	out = append(out, c.folder("login", "etc/update-motd.d", hashed, nil)...)
 	return append(out, c.folder("login", "etc/pam.d", followed(parsePAM), nil)...)

@@ -61,7 +61,7 @@ var Units = Source[UnitFiles]{
 		default:
 			c.gap("systemd", "whether systemd runs", err)
 		}
-		for _, f := range unitFolders {
+		for _, f := range unitPlaces {
 			c.unitFolder(&v, f)
 		}
 		c.lingering(&v)
@@ -84,10 +84,10 @@ func compareUnits(a, b UnitFile) int {
 
 type unitDir struct{ path, origin, manager string }
 
-// unitFolders are where systemd looks for units, but for the vendor's
+// unitPlaces are where systemd looks for units, but for the vendor's
 // /usr/lib/systemd; an earlier folder wins. Source: systemd.unit(5), "unit file
 // load path", of versions up to 260.
-var unitFolders = []unitDir{
+var unitPlaces = []unitDir{
 	{"etc/systemd/system.control", "", ""},
 	{"run/systemd/system.control", "transient", ""},
 	{"run/systemd/transient", "transient", ""},
@@ -140,7 +140,7 @@ func hasSuffix(name string, suffixes []string) bool {
 var linkFolders = []string{".wants", ".requires", ".upholds"}
 
 func (c *definitions) unitFolder(v *UnitFiles, f unitDir) {
-	how := followed(parseUnit)
+	how := unitContent
 	how.digest = f.origin == "" // the others are made anew at each boot, of what is elsewhere
 	for _, e := range c.list("units", f.path) {
 		at := f.path + "/" + e.Name

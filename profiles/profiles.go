@@ -63,6 +63,10 @@ type Profile struct {
 
 	// Digest is the SHA-256 of the data that the profile was made from.
 	Digest string `json:"-"`
+	// Overlay is the digest of the site overlay that is laid over it, and Declared
+	// what that declares for such a node; "" and nil where there is none.
+	Overlay  string        `json:"-"`
+	Declared []Expectation `json:"-"`
 }
 
 // Detect says how a node shows that it runs this system. One of OSRelease must
@@ -178,6 +182,12 @@ type Kubelet struct {
 	// NoKubeReserved explains why the system sets only systemReserved (or the reverse).
 	NoKubeReserved   string `json:"noKubeReserved"`
 	NoSystemReserved string `json:"noSystemReserved"`
+	// HostnameOverride explains why the system gives the kubelet a name of its own
+	// choice (--hostname-override).
+	HostnameOverride string `json:"hostnameOverride"`
+	// StaticPods are manifests, by path, and web addresses, without port, from which
+	// the kubelet may make pods.
+	StaticPods []Place `json:"staticPods"`
 }
 
 // Common is what is expected of every container-optimized system.
@@ -186,6 +196,7 @@ type Common struct {
 	Forbidden map[string]string `json:"forbidden"` // command line word → why
 	// Persistence is what systemd, Kubernetes and its networks do on every system.
 	Persistence Persistence `json:"persistence"`
+	Listen      []Place     `json:"listen"` // before Network.Listen
 }
 
 //go:embed *.yaml
@@ -249,6 +260,7 @@ func (p *Profile) inherit(c *Common) {
 	if p.Ordinary {
 		return
 	}
+	p.Network.Listen = slices.Concat(c.Listen, p.Network.Listen)
 	if p.Sysctls == nil {
 		p.Sysctls = map[string]string{}
 	}

@@ -24,5 +24,6 @@ func Checks() []Check {
 		accessChecks,
 		networkChecks,
 		auditChecks,
+		siteChecks,
 	)
 }

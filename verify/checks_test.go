@@ -8,6 +8,7 @@ import (
 	"os"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -32,6 +33,28 @@ func TestRemediesAreForSystemsThatExist(t *testing.T) {
 			if !slices.Contains(systems, system) || text == "" {
 				t.Errorf("check %s has the remedy %q for %q", c.ID, text, system)
 			}
+		}
+	}
+}
+
+// TestRemediesAreNotCopied demands a remedy that was thought of for its check:
+// one sentence under three checks is a phrase.
+func TestRemediesAreNotCopied(t *testing.T) {
+	under := map[string][]string{}
+	for _, c := range Checks() {
+		seen := map[string]bool{}
+		for _, text := range c.Help.Remedy {
+			for sentence := range strings.SplitSeq(strings.TrimSuffix(text, "."), ". ") {
+				if !seen[sentence] {
+					seen[sentence] = true
+					under[sentence] = append(under[sentence], c.ID)
+				}
+			}
+		}
+	}
+	for sentence, ids := range under {
+		if len(ids) >= 3 {
+			t.Errorf("%q stands under %v", sentence, ids)
 		}
 	}
 }

@@ -1,4 +1,359 @@
 package verify
 
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/seaworthy/seaworthy/node"
+)
+
 // credentialChecks are about what a reader of this disk would gain.
-var credentialChecks = []Check{}
+var credentialChecks = []Check{
+	kubeletKeysClosed,
+	noAdminCredentials,
+	noCAKeys,
+	bootstrapCredentialGone,
+	nodeClientCertificateValid,
+	serviceAccountTokensInMemory,
+	serviceAccountTokensShortLived,
+	noLegacyTokenSecrets,
+	noSecretsInEnvironment,
+	noPodSecretsInEnvironment,
+	noCloudKeys,
+	noUserKeys,
+	registryCredentialsClosed,
+	userDataClosed,
+	kubeProxyKubeconfigClosed,
+	controlPlaneFilesClosed,
+	cniFilesClosed,
+}
+
+var kubeletKeysClosed = Check{
+	ID: "kubelet-keys-closed", Rev: 1, Topic: Credentials, Severity: High,
+	Title: "only root can read the private keys of Kubernetes on this node, and only root can change its certificates",
+	Refs:  slices.Concat(credentialRefs, []Ref{{cisKubernetes, "1.1.19"}, {cisKubernetes, "1.1.20"}, {cisKubernetes, "1.1.21"}, {kubernetesSTIG, "V-242451"}, {kubernetesSTIG, "V-242466"}, {kubernetesSTIG, "V-242467"}, {sp80053, "CM-5(6)"}, {grundschutz, "SYS.1.6.A8"}}),
+	Help: Help{
+		Why: "Whoever reads the kubelet's key is this node to the API server, with the secrets of all its pods. Whoever replaces a certificate decides whom the node trusts.",
+		How: "Every key and certificate that the running kubelet names, that lies in its folder of certificates, below /etc/kubernetes, in the folders of etcd, k3s, RKE2, k0s and GKE, and in Talos' /system/secrets. What holds a private key, a token or a password must be 0600 or closer, a certificate 0644 or closer, and root or a user that the profile declares must own it. What a file holds is told from its PEM blocks, not from its name; keys are never kept.",
+		Remedy: map[string]string{
+			"talos":        "Talos writes its keys anew at every boot: reboot the node, and look for the extension or privileged pod that changed the mode.",
+			"bottlerocket": "Bottlerocket writes them from its settings: replace the node, and look for the privileged container that changed the mode.",
+			"":             "chmod 0600 what holds a key, chmod 0644 certificates, chown root:root both. Where a configuration (Butane, cloud-init) writes them, put mode and owner there.",
+		},
+	},
+	Judge: On2(node.Credentials.Parts("kubelet", "cluster", "system"), node.Kubelet, func(s node.CredentialState, k node.KubeletState, g Given) Finding {
+		if f, none := withoutKubelet(k); none {
+			return f
+		}
+		return judgeKeys(s, g)
+	}),
+}
+
+func judgeKeys(s node.CredentialState, g Given) Finding {
+	if !lookedForCredentials(s) {
+		return unsaid(credentialsUnsaid)
+	}
+	var bad, good []string
+	for _, f := range slices.Concat(s.Kubelet, s.Cluster, s.System) {
+		ssh := strings.HasPrefix(f.Path, "/etc/ssh/")
+		if f.Type != node.Regular || ssh || !slices.Contains([]string{"pem", "token", "password", "encryption-key"}, f.Kind) {
+			continue
+		}
+		max := uint32(0o600)
+		if f.Kind == "pem" && !holdsPrivateKey(f) {
+			max = 0o644
+		}
+		faults := credentialFaults(f, max, g.Profile.Credentials)
+		bad = append(bad, faults...)
+		if len(faults) == 0 {
+			good = append(good, credentialText(f))
+		}
+	}
+	if len(bad)+len(good) == 0 {
+		return unknown("none-found", "a kubelet runs, and none of its keys was found in "+strings.Join(s.Looked, ", "))
+	}
+	return judgeCredentialLists(bad, good, "open", "these are open to more than root", fmt.Sprintf("%d keys, certificates and tokens are open to root alone, certificates readable", len(good)), "")
+}
+
+var noAdminCredentials = Check{
+	ID: "no-admin-credentials", Rev: 1, Topic: Credentials, Severity: Critical,
+	Title: "no credential of a cluster administrator and no key of etcd lies where it does not belong",
+	Refs:  slices.Concat(credentialRefs, []Ref{{sp80053, "IA-5(7)"}, {pciContainers, "1.4"}}),
+	Help: Help{
+		Why: "A worker is expected to be lost one day. With admin.conf, a talosconfig or a key of etcd on it, the whole cluster is lost with it.",
+		How: "Kubeconfigs whose client certificate is of the group system:masters, admin.conf, super-admin.conf, k3s.yaml and rke2.yaml, talosconfigs, certificates of system:masters, keys of etcd, and every kubeconfig with a credential in a home directory. On a worker none may lie anywhere that is looked at; on a control plane they belong where kubeadm, Talos or the distribution puts them, and not in home directories. A control plane is one where kube-apiserver, etcd, a controller manager or scheduler runs on the host or its network, or is a static pod, or where k3s or RKE2 runs as server; on a node that runs none of these it is a worker.",
+		Remedy: map[string]string{
+			"talos": "Remove the kubeconfig or talosconfig that somebody copied to the node (it can only be below /var), and issue it anew: talosctl config new, talosctl kubeconfig. The old one stays valid until its certificate ends.",
+			"":      "Remove the file. Its certificate stays valid until it ends: where it may have been read, bind the group anew or rotate the certificate authority. On control planes work with kubectl from elsewhere, or with KUBECONFIG=/etc/kubernetes/admin.conf as root.",
+		},
+	},
+	Judge: On3(node.Credentials.Parts("kubelet", "cluster", "system", "homes"), node.ControlPlane.Parts("runs", "parts"), node.OS.Parts("init", "pidNamespace"), judgeAdmin),
+}
+
+var adminFiles = []string{"admin.conf", "super-admin.conf", "k3s.yaml", "rke2.yaml"}
+
+// adminCredential says why a file is a credential of administrators; "" where it is none.
+func adminCredential(f node.CredentialFile, home bool) string {
+	masters := func(c node.Certificate) bool { return c.Class == "masters" && !c.CA }
+	switch {
+	case f.Kind == "talosconfig":
+		return "a configuration of talosctl"
+	case f.Certificate != nil && masters(*f.Certificate):
+		return "a kubeconfig of system:masters"
+	case slices.Contains(adminFiles, path.Base(f.Path)) && f.Kind == "kubeconfig" && f.Credential != "none":
+		return "a kubeconfig of administrators by its name"
+	case home && f.Kind == "kubeconfig" && f.Credential != "none":
+		return "a kubeconfig in a home directory"
+	case slices.ContainsFunc(f.Certificates, masters):
+		return "a certificate of system:masters"
+	case f.Kind == "pem" && holdsPrivateKey(f) && etcdKey(f.Path):
+		return "a key of etcd"
+	}
+	return ""
+}
+
+func etcdKey(p string) bool {
+	return strings.Contains(p, "/etcd/") || strings.Contains(path.Base(p), "etcd")
+}
+
+func judgeAdmin(s node.CredentialState, c node.ControlPlaneState, sys node.System, g Given) Finding {
+	if !lookedForCredentials(s) {
+		return unsaid(credentialsUnsaid)
+	}
+	var bad, cluster, declared []string
+	add := func(credentialFiles []node.CredentialFile, home bool, list *[]string) {
+		for _, f := range credentialFiles {
+			why := adminCredential(f, home)
+			switch {
+			case f.Type != node.Regular || why == "":
+			case placeNames(g.Profile.Credentials.Allowed, f.Path):
+				declared = append(declared, f.Path+": "+why)
+			default:
+				*list = append(*list, f.Path+": "+why)
+			}
+		}
+	}
+	add(s.Homes, true, &bad)
+	add(slices.Concat(s.Kubelet, s.Cluster, s.System), false, &cluster)
+	return judgeRole(roleOf(c, sys), bad, cluster, declared, c, "admin", "credentials that rule the cluster lie here", "no credential of a cluster administrator lies here")
+}
+
+// judgeRole is the finding over what never belongs on a node, what belongs on a
+// control plane, and what the profile declares.
+func judgeRole(role nodeRole, never, cluster, declared []string, c node.ControlPlaneState, code, badReason, none string) Finding {
+	if role == roleWorker {
+		never = slices.Concat(never, cluster)
+	}
+	slices.Sort(never)
+	never = slices.Compact(never)
+	switch {
+	case len(never) > 0:
+		return fail(code, badReason+": "+strings.Join(never, "; "), never...)
+	case role == roleUnknown && len(cluster) > 0:
+		return withoutRole(cluster)
+	case len(cluster) > 0:
+		return pass("control-plane", fmt.Sprintf("a control plane runs here, %s: what it needs lies where it belongs: %s", partsText(c), strings.Join(cluster, "; ")), cluster...)
+	case len(declared) > 0:
+		return pass("declared", "only what the profile declares lies here: "+strings.Join(declared, "; "), declared...)
+	}
+	return pass("none", none)
+}
+
+var noCAKeys = Check{
+	ID: "no-ca-keys", Rev: 1, Topic: Credentials, Severity: Critical,
+	Title: "no key that signs certificates or service account tokens lies where it does not belong",
+	Refs:  slices.Concat(credentialRefs, []Ref{{sp80053, "SC-12"}, {pciContainers, "1.4"}}),
+	Help: Help{
+		Why: "The key of the cluster's certificate authority makes an administrator out of anybody, for years, and nothing in Kubernetes can take such a certificate back.",
+		How: "A private key is one of an authority when its public key is that of a certificate on this node which may sign others, or by its name: ca.key, *-ca.key, sa.key, service.key. The public half is compared, never the key. Keys that encrypt etcd count too. On a worker none may be found; on a control plane (told as in no-admin-credentials) they belong below /etc/kubernetes, in Talos' /system/secrets and in the folder of the distribution, and not in home directories.",
+		Remedy: map[string]string{
+			"talos": "On a worker this cannot come from Talos: find the pod with a hostPath that wrote it, remove both, and rotate the authority with talosctl rotate-ca.",
+			"":      "Remove the key from the worker, and rotate the authority that it belongs to (kubernetes.io, Manual Rotation of CA Certificates): who had it can have made certificates that nobody knows of.",
+		},
+	},
+	Judge: On3(node.Credentials.Parts("kubelet", "cluster", "system", "homes"), node.ControlPlane.Parts("runs", "parts"), node.OS.Parts("init", "pidNamespace"), judgeCAKeys),
+}
+
+func judgeCAKeys(s node.CredentialState, c node.ControlPlaneState, sys node.System, g Given) Finding {
+	if !lookedForCredentials(s) {
+		return unsaid(credentialsUnsaid)
+	}
+	authorities := map[string]bool{}
+	for _, f := range slices.Concat(s.Kubelet, s.Cluster, s.System, s.Homes) {
+		for _, c := range f.Certificates {
+			authorities[c.Public] = authorities[c.Public] || c.CA && c.Public != ""
+		}
+	}
+	var bad, cluster, declared []string
+	for i, credentialFiles := range [][]node.CredentialFile{s.Homes, slices.Concat(s.Kubelet, s.Cluster, s.System)} {
+		for _, f := range credentialFiles {
+			why := signingKey(f, authorities)
+			item := f.Path + ": " + why
+			switch {
+			case f.Type != node.Regular || why == "":
+			case placeNames(g.Profile.Credentials.Allowed, f.Path):
+				declared = append(declared, item)
+			case i == 0:
+				bad = append(bad, item)
+			default:
+				cluster = append(cluster, item)
+			}
+		}
+	}
+	return judgeRole(roleOf(c, sys), bad, cluster, declared, c, "ca-key", "keys that make new credentials lie here", "no key of a certificate authority or of service account tokens lies here")
+}
+
+func signingKey(f node.CredentialFile, authorities map[string]bool) string {
+	if f.Kind == "encryption-key" {
+		return "the key that encrypts etcd"
+	}
+	if f.Kind != "pem" || !holdsPrivateKey(f) {
+		return ""
+	}
+	if slices.ContainsFunc(f.Keys, func(k node.PrivateKey) bool { return k.Public != "" && authorities[k.Public] }) {
+		return "the key of a certificate authority here"
+	}
+	switch base := path.Base(f.Path); {
+	case base == "ca.key" || strings.HasSuffix(base, "-ca.key") || base == "ca-key.pem":
+		return "the key of a certificate authority by its name"
+	case slices.Contains([]string{"sa.key", "service.key", "service.current.key", "service-account.key", "service-account-key.pem"}, base):
+		return "the key that signs service account tokens by its name"
+	}
+	return ""
+}
+
+var bootstrapCredentialGone = Check{
+	ID: "bootstrap-credential-gone", Rev: 1, Topic: Credentials, Severity: High,
+	Title: "no bootstrap credential is left that could register another node",
+	Refs:  slices.Concat(credentialRefs, []Ref{{pciContainers, "1.5"}}),
+	Help: Help{
+		Why: "A bootstrap token lets whoever reads it join a machine to the cluster, and so be sent pods with their secrets.",
+		How: "The bootstrap kubeconfig that the running kubelet names, and those below /etc/kubernetes: absent, without a credential, with a certificate that has ended, or declared by the profile because the system keeps it by design. A token's end is known to the cluster alone; a token that lies there fails. Tokens in provisioning data are a matter of user-data-closed.",
+		Remedy: map[string]string{
+			"":              "Once the kubelet has its own certificate (kubelet-client-current.pem): remove the file, kubeadm token delete ID, and give tokens a life of hours (kubeadm token create --ttl 1h).",
+			"fedora-coreos": "On OpenShift /etc/kubernetes/kubeconfig is kept by design and declared; any other one: oc or kubectl -n kube-system delete secret bootstrap-token-ID, then remove the file.",
+			"bottlerocket":  "apiclient set kubernetes.authentication-mode=aws does without a bootstrap token; elsewhere delete the token in the cluster once the node has joined.",
+		},
+	},
+	Judge: On2(node.Credentials.Parts("kubelet", "cluster"), node.Kubelet, func(s node.CredentialState, k node.KubeletState, g Given) Finding {
+		if f, none := withoutKubelet(k); none {
+			return f
+		}
+		return judgeBootstrap(s, k, g)
+	}),
+}
+
+func judgeBootstrap(s node.CredentialState, k node.KubeletState, g Given) Finding {
+	if !lookedForCredentials(s) {
+		return unsaid(credentialsUnsaid)
+	}
+	var bad, open, ended, declared []string
+	for _, f := range slices.Concat(s.Kubelet, s.Cluster) {
+		if f.Kind != "bootstrap-kubeconfig" || f.Type != node.Regular {
+			continue
+		}
+		switch {
+		case placeNames(g.Profile.Credentials.Allowed, f.Path):
+			declared = append(declared, f.Path)
+		case f.Content != "read" || f.Credential == "unknown":
+			open = append(open, f.Path)
+		case f.Credential == "none":
+		case f.Certificate != nil && f.Certificate.NotAfter.Before(g.At):
+			ended = append(ended, f.Path)
+		default:
+			bad = append(bad, f.Path+": "+f.Credential)
+		}
+	}
+	named := []string{}
+	for _, f := range k.Files {
+		if f.Role == "bootstrap-kubeconfig" {
+			named = append(named, f.Path)
+			if f.Found == "unknown" {
+				open = append(open, f.Path)
+			}
+		}
+	}
+	slices.Sort(bad)
+	bad = slices.Compact(bad)
+	switch {
+	case len(bad) > 0:
+		return fail("there", "a bootstrap credential lies here: "+strings.Join(bad, "; "), bad...)
+	case len(open) > 0:
+		return unknown("unread", "what credential is in "+strings.Join(open, ", ")+" could not be read", open...)
+	case len(ended) > 0:
+		return pass("ended", "the certificate in it has ended: "+strings.Join(ended, ", "), ended...)
+	case len(declared) > 0:
+		return pass("declared", "the system keeps it by design: "+strings.Join(declared, ", "), declared...)
+	case len(named) > 0:
+		return pass("gone", "the bootstrap kubeconfig that the kubelet names is not there or holds nothing: "+strings.Join(named, ", "), named...)
+	case len(k.Unread) > 0:
+		return unknown("unread", "where a bootstrap kubeconfig would be could not be read: "+k.Unread[0].String())
+	}
+	return pass("none", "the kubelet names no bootstrap kubeconfig and none lies below /etc/kubernetes")
+}
+
+var nodeClientCertificateValid = Check{
+	ID: "node-client-certificate-valid", Rev: 1, Topic: Credentials, Severity: High,
+	Title: "the certificate with which the kubelet calls the API server is valid",
+	Refs:  []Ref{{sp80053, "IA-5(2)"}, {sp80053, "SC-17"}, {iso27001, "8.24"}},
+	Help: Help{
+		Why: "A node whose certificate ends drops out of the cluster at that moment, and with kubeadm's default of one year all nodes of one day do so together.",
+		How: "The end of the certificate in the kubelet's kubeconfig, or of the file that it names (kubelet-client-current.pem, all links followed). The verdict holds until that date. A kubelet that has its credential fetched by a program has no certificate that could end.",
+		Remedy: map[string]string{
+			"talos":        "talosctl service kubelet restart makes it ask for a new one; where that is refused, look at pending requests with kubectl get csr.",
+			"bottlerocket": "Replace the node: it asks for a new certificate when it joins.",
+			"":             "systemctl restart kubelet; kubectl get csr and approve what is pending. With rotateCertificates: true the kubelet renews it by itself; a certificate that has ended needs a new bootstrap token (kubeadm join, or kubeadm kubeconfig user on a control plane).",
+		},
+	},
+	Judge: On2(node.Credentials.Parts("kubelet"), node.Kubelet, func(s node.CredentialState, k node.KubeletState, g Given) Finding {
+		if f, none := withoutKubelet(k); none {
+			return f
+		}
+		if !lookedForCredentials(s) {
+			return unsaid(credentialsUnsaid)
+		}
+		switch k.Credential {
+		case "exec":
+			return notApplicable("exec", "a program fetches the kubelet's credential; it has no certificate that could end")
+		case "token", "auth-provider":
+			return notApplicable(k.Credential, "the kubelet calls the API server with a token and has no certificate")
+		case "":
+			if len(k.Unread) == 0 {
+				return notApplicable("no-kubeconfig", "the kubelet names no kubeconfig: it runs without a cluster")
+			}
+		}
+		return judgeClientCertificate(s, g.At)
+	}),
+}
+
+func judgeClientCertificate(s node.CredentialState, at time.Time) Finding {
+	for _, f := range s.Kubelet {
+		if f.Kind != "kubeconfig" || f.Type != node.Regular {
+			continue
+		}
+		c, from := f.Certificate, f.Path
+		if f.CertificateFile != "" {
+			from = f.CertificateFile
+			for _, named := range s.Kubelet {
+				if named.Path == f.CertificateFile && len(named.Certificates) > 0 {
+					c = &named.Certificates[0] // the client's own stands first: RFC 8446, 4.4.2
+				}
+			}
+		}
+		if c == nil {
+			continue
+		}
+		until := c.NotAfter
+		text := fmt.Sprintf("%s ends on %s", from, until.Format(time.RFC3339))
+		if !at.Before(until) {
+			return fail("ended", "the kubelet's certificate has ended: "+text, text)
+		}
+		found := pass("valid", "the kubelet's certificate in "+text, text)
+		found.Until = &until
+		return found
+	}
+	return unsaid("until when the kubelet's certificate is valid")
+}

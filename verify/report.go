@@ -36,6 +36,8 @@ type OSRef struct {
 type ProfileRef struct {
 	Name   string `json:"name"`
 	Digest string `json:"digest"` // sha256 of the profile's data, in hexadecimal
+	// Overlay is the sha256 of the site overlay over it; "" where there is none.
+	Overlay string `json:"overlay,omitempty"`
 }
 
 // Summary counts findings by verdict.
@@ -97,7 +99,7 @@ func NewReport(version string, checks []Check, facts node.Facts, profile *profil
 	findings := Run(checks, facts, Given{Profile: profile, At: at})
 	r := Report{
 		Version: version, Witness: Agent, At: at,
-		Profile: ProfileRef{profile.Name, profile.Digest}, Findings: findings, Facts: facts,
+		Profile: ProfileRef{profile.Name, profile.Digest, profile.Overlay}, Findings: findings, Facts: facts,
 	}
 	if id, _, missing := node.Identity.Of(facts); missing == nil {
 		r.Node = id.Name

@@ -83,12 +83,12 @@ func composed(t *testing.T) Report {
 	checks := []Check{
 		echo("ant", fail("no", "no", "a thing")), echo("bee", ends), echo("cow", notApplicable("none", "none")), noDeletedExecutables,
 	}
-	return NewReport("v0.1.0", checks, facts, &profiles.Profile{Name: "flatcar", Digest: "abc"}, at)
+	return NewReport("v0.1.0", checks, facts, &profiles.Profile{Name: "flatcar", Digest: "abc", Overlay: "def"}, at)
 }
 
 func TestReport(t *testing.T) {
 	r := composed(t)
-	if r.Node != "node-7" || r.OS != (OSRef{"flatcar", "4230.2.1"}) || r.Witness != "agent" || r.Profile != (ProfileRef{"flatcar", "abc"}) {
+	if r.Node != "node-7" || r.OS != (OSRef{"flatcar", "4230.2.1"}) || r.Witness != "agent" || r.Profile != (ProfileRef{"flatcar", "abc", "def"}) {
 		t.Errorf("got %s %v %s %v", r.Node, r.OS, r.Witness, r.Profile)
 	}
 	if want := (Summary{Pass: 1, Fail: 1, Unknown: 1, NotApplicable: 1}); r.Summary != want {

@@ -26,9 +26,10 @@ var reservationRefs = []Ref{
 }
 
 // onReservation makes a judge of the reservation that knows which of the
-// kubelet's settings could not be read.
-func onReservation(f func(node.KubeletState, node.ReservationState, Given) Finding) Judge {
-	return On2(node.Kubelet, node.Reservation, func(k node.KubeletState, r node.ReservationState, g Given) Finding {
+// kubelet's settings could not be read. Of the reservation it rests on parts, or
+// on all of it.
+func onReservation(f func(node.KubeletState, node.ReservationState, Given) Finding, parts ...string) Judge {
+	return On2(node.Kubelet, node.Reservation.Parts(parts...), func(k node.KubeletState, r node.ReservationState, g Given) Finding {
 		if f, none := withoutKubelet(k); none {
 			return f
 		}
@@ -46,7 +47,7 @@ var KubeReservedSet = Check{
 	Refs:  reservationRefs,
 	Help: Help{
 		Why:    "Without a reservation the scheduler fills the whole machine with pods; when they use what they asked for, the kubelet and the runtime starve and the node is lost with all its pods.",
-		How:    "kubeReserved as it takes effect (arguments over drop-ins over the file of --config) has to reserve cpu and memory, both more than 0; the kubelet's default is nothing. Where a system reserves for both in systemReserved by design, a complete systemReserved counts. reservedSystemCPUs stands for cpu. ephemeral-storage and pid are not demanded.",
+		How:    "kubeReserved as it takes effect (arguments over drop-ins over the file of --config) has to reserve cpu and memory, both more than 0; the kubelet's default is nothing. Where a system reserves for both in systemReserved by design, a complete systemReserved counts. reservedSystemCPUs stands for cpu. ephemeral-storage and pid have checks of their own.",
 		Remedy: reservedRemedy("kubeReserved", "kube-reserved"),
 	},
 	Judge: onKubelet(func(k node.KubeletState, g Given) Finding {
@@ -61,7 +62,7 @@ var SystemReservedSet = Check{
 	Refs:  reservationRefs,
 	Help: Help{
 		Why:    "Without a reservation pods can take what sshd, journald, udev and an agent that watches the node need.",
-		How:    "systemReserved as it takes effect (arguments over drop-ins over the file of --config) has to reserve cpu and memory, both more than 0; the kubelet's default is nothing. Where a system reserves for both in kubeReserved by design, a complete kubeReserved counts. reservedSystemCPUs stands for cpu. ephemeral-storage and pid are not demanded.",
+		How:    "systemReserved as it takes effect (arguments over drop-ins over the file of --config) has to reserve cpu and memory, both more than 0; the kubelet's default is nothing. Where a system reserves for both in kubeReserved by design, a complete kubeReserved counts. reservedSystemCPUs stands for cpu. ephemeral-storage and pid have checks of their own.",
 		Remedy: reservedRemedy("systemReserved", "system-reserved"),
 	},
 	Judge: onKubelet(func(k node.KubeletState, g Given) Finding {
@@ -114,7 +115,7 @@ func missingOf(set map[string]string, cpus kubeletSetting) []string {
 
 // HardEvictionSet demands that pods go before the node does.
 var HardEvictionSet = Check{
-	ID: "hard-eviction-set", Rev: 1, Topic: Reservation, Severity: Medium,
+	ID: "hard-eviction-set", Rev: 2, Topic: Reservation, Severity: Medium,
 	Title: "pods are evicted before the node runs out of memory or disk",
 	Refs:  reservationRefs,
 	Help: Help{
@@ -152,29 +153,62 @@ func isThreshold(text string) bool {
 
 // ReservationEnforced demands that the reservation is more than arithmetic.
 var ReservationEnforced = Check{
-	ID: "reservation-enforced", Rev: 1, Topic: Reservation, Severity: Medium,
-	Title: "pods are held to what is allocatable, and every reservation that is enforced has its cgroup",
+	ID: "reservation-enforced", Rev: 2, Topic: Reservation, Severity: Medium,
+	Title: "pods are held to what is allocatable",
 	Refs:  reservationRefs,
 	Help: Help{
 		Why: "Without the limit on the cgroup of all pods a reservation only steers the scheduler: pods may still use all that the machine has.",
-		How: "enforceNodeAllocatable as it takes effect (the kubelet's default is pods) has to contain pods. Where it also names system-reserved or kube-reserved, or their -compressible forms, the cgroup of systemReservedCgroup or kubeReservedCgroup has to exist, by the name that the kubelet's cgroup driver makes of it. A cgroup that is named and not enforced is no matter.",
+		How: "enforceNodeAllocatable as it takes effect (the kubelet's default is pods) has to contain pods. What it names beside that is the matter of reserved-cgroups-exist.",
 		Remedy: kubeletRemedy("enforceNodeAllocatable: [pods]", "enforce-node-allocatable=pods", map[string]string{
 			"talos": "Talos leaves the default, pods: take enforceNodeAllocatable out of machine.kubelet.extraConfig (talosctl patch machineconfig).",
 		}),
 	},
+	Judge: onKubelet(func(k node.KubeletState, _ Given) Finding {
+		enforced, s, f := enforcement(k)
+		switch {
+		case f != nil:
+			return *f
+		case !slices.Contains(enforced, "pods"):
+			return fail("pods-not-held", s.String()+": pods may use more than is allocatable", s.key)
+		}
+		return pass("enforced", s.String())
+	}),
+}
+
+// enforcement is enforceNodeAllocatable as it takes effect.
+func enforcement(k node.KubeletState) ([]string, kubeletSetting, *Finding) {
+	s, f := effective(k, "enforceNodeAllocatable")
+	if f != nil {
+		return nil, s, f
+	}
+	var enforced []string
+	if json.Unmarshal([]byte(s.json), &enforced) != nil {
+		f := unknown("setting-malformed", s.String()+", which is no list of names", s.key)
+		return nil, s, &f
+	}
+	return enforced, s, nil
+}
+
+// ReservedCgroupsExist demands that the kubelet can start again.
+var ReservedCgroupsExist = Check{
+	ID: "reserved-cgroups-exist", Rev: 1, Topic: Reservation, Severity: High,
+	Title: "every reservation that the kubelet enforces has its cgroup",
+	Refs:  reservationRefs,
+	Help: Help{
+		Why: "A kubelet that is to hold the system to its reservation, in a cgroup that is not there, refuses to start: the node is lost at its next boot, and all nodes of the pool with it.",
+		How: "Where enforceNodeAllocatable as it takes effect names system-reserved or kube-reserved, or their -compressible forms, the cgroup of systemReservedCgroup or kubeReservedCgroup has to exist, by the name that the kubelet's cgroup driver makes of it. A cgroup that is named and not enforced is no matter.",
+		Remedy: kubeletRemedy("systemReservedCgroup: /system.slice, kubeReservedCgroup: /runtime.slice", "system-reserved-cgroup=/system.slice", map[string]string{
+			"talos":         "Take kube-reserved and system-reserved out of enforceNodeAllocatable in machine.kubelet.extraConfig (talosctl patch machineconfig), or name /system and /podruntime, which Talos has.",
+			"bottlerocket":  "Bottlerocket names /runtime and enforces pods alone: remove what adds kube-reserved, or update the system (apiclient update apply).",
+			"fedora-coreos": "On OpenShift remove systemReservedCgroup and enforceNodeAllocatable from the KubeletConfig resource. Elsewhere make the slice by a unit of Butane (NAME.slice, wanted by the kubelet's unit), or enforce pods alone.",
+		}),
+	},
 	Judge: onReservation(func(k node.KubeletState, r node.ReservationState, _ Given) Finding {
-		s, f := effective(k, "enforceNodeAllocatable")
+		enforced, s, f := enforcement(k)
 		if f != nil {
 			return *f
 		}
-		var enforced []string
-		if json.Unmarshal([]byte(s.json), &enforced) != nil {
-			return unknown("setting-malformed", s.String()+", which is no list of names", s.key)
-		}
-		if !slices.Contains(enforced, "pods") {
-			return fail("pods-not-held", s.String()+": pods may use more than is allocatable", s.key)
-		}
-		var missing, unseen []string
+		var missing, unseen, found []string
 		for _, e := range []struct {
 			name, key string
 			ref       node.CgroupRef
@@ -187,6 +221,7 @@ var ReservationEnforced = Check{
 			}
 			switch e.ref.Found {
 			case "yes":
+				found = append(found, e.key+" "+e.ref.Name)
 			case "":
 				missing = append(missing, e.key+" (not set)")
 			case "no":
@@ -200,14 +235,16 @@ var ReservationEnforced = Check{
 			return fail("no-cgroup", s.String()+", and there is no such cgroup: "+strings.Join(missing, ", "), missing...)
 		case len(unseen) > 0:
 			return unknown("cgroup-unseen", s.String()+", and whether the cgroup exists could not be seen: "+strings.Join(unseen, ", "), unseen...)
+		case len(found) == 0:
+			return notApplicable("none-enforced", s.String()+": no reservation is held by a cgroup of its own")
 		}
-		return pass("enforced", s.String())
-	}),
+		return pass("exist", s.String()+"; there are "+strings.Join(found, ", "), found...)
+	}, "kubeReservedCgroup", "systemReservedCgroup"),
 }
 
 // AllocatableConsistent demands that the sums come out.
 var AllocatableConsistent = Check{
-	ID: "allocatable-consistent", Rev: 1, Topic: Reservation, Severity: Medium,
+	ID: "allocatable-consistent", Rev: 2, Topic: Reservation, Severity: Medium,
 	Title: "what is left for pods is more than nothing and less than the machine has",
 	Refs:  slices.Concat(reservationRefs, []Ref{{grundschutz, "APP.4.4.A13"}}),
 	Help: Help{

@@ -80,22 +80,36 @@ func TestHardEvictionSet(t *testing.T) {
 
 func TestReservationEnforced(t *testing.T) {
 	const key = "enforceNodeAllocatable"
+	runJudged(t, ReservationEnforced, nil, []judged{
+		{"default", factsOf(kubelet()), "pass enforced", `["pods"]`, nil},
+		{"OpenShift: system-reserved-compressible", factsOf(kubelet(key, `["pods","system-reserved-compressible"]`)), "pass enforced", "", nil},
+		{"none", factsOf(kubelet(key, `["none"]`)), "fail pods-not-held", "", []string{key}},
+		{"an empty list is no default", factsOf(kubelet(key, `[]`)), "fail pods-not-held", "", nil},
+		{"no list", factsOf(kubelet(key, `"pods"`)), "unknown setting-malformed", "", nil},
+		{"unread", factsOf(with(kubelet(key, `["none"]`), unread)), "unknown gap-denied", "", nil},
+		{"gap", gapped(factsOf(kubelet())), "unknown gap-denied", "", nil},
+		{"no kubelet", factsOf(with(kubelet(), absent)), "not-applicable no-kubelet", "", nil},
+		{"no fact", node.Facts{}, "unknown fact-not-recorded", "", nil},
+	})
+}
+
+func TestReservedCgroupsExist(t *testing.T) {
+	const key = "enforceNodeAllocatable"
 	r := func(system, kube string) node.ReservationState {
 		return node.ReservationState{Kubelet: "process",
 			SystemReservedCgroup: node.CgroupRef{Name: "/system.slice", Found: system}, KubeReservedCgroup: node.CgroupRef{Name: "/runtime", Found: kube}}
 	}
-	runJudged(t, ReservationEnforced, nil, []judged{
-		{"default", factsOf(kubelet(), r("", "")), "pass enforced", `["pods"]`, nil},
-		{"EKS names cgroups that it does not enforce", factsOf(kubelet(), r("no", "no")), "pass enforced", "", nil},
-		{"OpenShift: system-reserved-compressible", factsOf(kubelet(key, `["pods","system-reserved-compressible"]`), r("yes", "")), "pass enforced", "", nil},
-		{"none", factsOf(kubelet(key, `["none"]`), r("", "")), "fail pods-not-held", "", []string{key}},
-		{"an empty list is no default", factsOf(kubelet(key, `[]`), r("", "")), "fail pods-not-held", "", nil},
+	runJudged(t, ReservedCgroupsExist, nil, []judged{
+		{"default", factsOf(kubelet(), r("", "")), "not-applicable none-enforced", `["pods"]`, nil},
+		{"EKS names cgroups that it does not enforce", factsOf(kubelet(), r("no", "no")), "not-applicable none-enforced", "", nil},
+		{"both exist", factsOf(kubelet(key, `["pods","system-reserved","kube-reserved"]`), r("yes", "yes")), "pass exist", "/runtime", nil},
+		{"OpenShift: system-reserved-compressible", factsOf(kubelet(key, `["pods","system-reserved-compressible"]`), r("yes", "")), "pass exist", "", nil},
 		{"no such cgroup", factsOf(kubelet(key, `["pods","kube-reserved"]`), r("yes", "no")), "fail no-cgroup", "kubeReservedCgroup /runtime", nil},
 		{"no cgroup named", factsOf(kubelet(key, `["pods","system-reserved"]`), node.ReservationState{Kubelet: "process"}), "fail no-cgroup", "systemReservedCgroup (not set)", nil},
 		{"cgroup unseen", factsOf(kubelet(key, `["pods","system-reserved"]`), r("unknown", "")), "unknown cgroup-unseen", "", nil},
 		{"no list", factsOf(kubelet(key, `"pods"`), r("", "")), "unknown setting-malformed", "", nil},
 		{"unread", factsOf(with(kubelet(key, `["none"]`), unread), r("", "")), "unknown gap-denied", "", nil},
-		{"gap", gapped(factsOf(kubelet(), r("", ""))), "unknown gap-denied", "", nil},
+		{"gap", gapped(factsOf(kubelet(key, `["pods","system-reserved"]`), r("yes", ""))), "unknown gap-denied", "", nil},
 		{"no kubelet", factsOf(with(kubelet(), absent), node.ReservationState{}), "not-applicable no-kubelet", "", nil},
 		{"no fact", factsOf(kubelet()), "unknown fact-not-recorded", "", nil},
 	})

@@ -250,14 +250,19 @@ func judgeSocketHolders(holders []node.SocketHolder, sockets []node.RuntimeSocke
 // ("container:control"), and a trailing * stands for anything. A program is no
 // holder: every container calls its programs what it likes.
 func holderDeclared(h node.SocketHolder, places []profiles.Place) bool {
-	who := h.Pod
-	if who == "" {
-		who = "container:" + h.Container
-	}
+	who := holderName(h)
 	return slices.ContainsFunc(places, func(p profiles.Place) bool {
 		f := strings.Fields(p.Path)
 		return len(f) == 2 && beginsAs(h.Socket, f[0]) && beginsAs(who, f[1])
 	})
+}
+
+// holderName is the holder of a socket as profiles name it.
+func holderName(h node.SocketHolder) string {
+	if h.Pod == "" {
+		return "container:" + h.Container
+	}
+	return h.Pod
 }
 
 // beginsAs compares s with a pattern that may end in * for anything.

@@ -166,8 +166,8 @@ var noUndeclaredWritableExec = Check{
 		var items, declared []string
 		for _, m := range f.mounts {
 			switch {
-			case !m.Visible || !writableExec(m) || declaredShadow(m, g.Profile):
-			case slices.ContainsFunc(g.Profile.Image.Writable, func(p profiles.Place) bool { return matches(m.Path, p.Path) }):
+			case !writablePlace(m, g.Profile):
+			case writableByDesign(m, g.Profile):
 				declared = append(declared, nameOf(m))
 			default:
 				items = append(items, nameOf(m))
@@ -178,6 +178,15 @@ var noUndeclaredWritableExec = Check{
 		}
 		return pass("declared-only", fmt.Sprintf("%d mounts are writable and executable, all by design", len(declared)), declared...)
 	}),
+}
+
+// writablePlace reports whether a mount is one that must be declared.
+func writablePlace(m node.Mount, p *profiles.Profile) bool {
+	return m.Visible && writableExec(m) && !declaredShadow(m, p)
+}
+
+func writableByDesign(m node.Mount, p *profiles.Profile) bool {
+	return slices.ContainsFunc(p.Image.Writable, func(place profiles.Place) bool { return matches(m.Path, place.Path) })
 }
 
 // writableExec reports whether files can be written to the mount and run from it.

@@ -102,7 +102,7 @@ var unitsFromImage = Check{
 		places := g.Profile.Persistence.Units
 		out := sortUnits(sorted{}, u.Units, m, places)
 		for _, l := range u.Links {
-			if !strings.HasSuffix(l.Name, ".timer") && !listed(u.Units, l) {
+			if !strings.HasSuffix(l.Name, ".timer") && !judgedItself(u.Units, l) {
 				out = sortUnits(out, []node.UnitFile{l}, m, places)
 			}
 		}
@@ -110,8 +110,8 @@ var unitsFromImage = Check{
 	}, "units", "links"),
 }
 
-// listed reports whether a link leads to a unit file that is judged itself.
-func listed(units []node.UnitFile, link node.UnitFile) bool {
+// judgedItself reports whether a link leads to a unit file that is judged itself.
+func judgedItself(units []node.UnitFile, link node.UnitFile) bool {
 	return link.Link != "" && slices.ContainsFunc(units, func(u node.UnitFile) bool { return u.Path == link.Target && u.Link == "" })
 }
 
@@ -138,7 +138,7 @@ var timersFromImage = Check{
 		places := g.Profile.Persistence.Units
 		out := sortUnits(sorted{}, u.Timers, m, places)
 		for _, l := range u.Links {
-			if strings.HasSuffix(l.Name, ".timer") && !listed(u.Timers, l) {
+			if strings.HasSuffix(l.Name, ".timer") && !judgedItself(u.Timers, l) {
 				out = sortUnits(out, []node.UnitFile{l}, m, places)
 			}
 		}

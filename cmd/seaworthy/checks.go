@@ -13,18 +13,23 @@ import (
 )
 
 func newChecks() *cobra.Command {
-	var output string
+	var output, standard string
 	cmd := &cobra.Command{
 		Use:     "checks",
 		Short:   "list every check",
-		Example: "  seaworthy checks\n  seaworthy checks -o json",
+		Example: "  seaworthy checks\n  seaworthy checks -o json\n  seaworthy checks --standard cis-kubernetes",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if standard != "" {
+				return listStandard(cmd.OutOrStdout(), output, standard, verify.Checks())
+			}
 			return listChecks(cmd.OutOrStdout(), output, verify.Checks())
 		},
 	}
 	cmd.Flags().StringVarP(&output, "output", "o", "table", "`FORMAT`: table, json or markdown")
+	cmd.Flags().StringVar(&standard, "standard", "", "show which checks stand behind each place of a standard: cis-kubernetes or kubernetes-stig")
 	complete(cmd, "output", "table", "json", "markdown")
+	complete(cmd, "standard", "cis-kubernetes", "kubernetes-stig")
 	return cmd
 }
 

@@ -38,7 +38,11 @@ func upDemo(parent context.Context, out, errOut io.Writer, flags upFlags, keep b
 	ctx, stop := untilStopped(parent, errOut)
 	defer stop()
 	fmt.Fprintln(out, "loading nodes that were recorded, or composed from published samples; none of them is a machine of yours")
-	reports, err := demoReports(ctx, flags.interval)
+	overlay, err := flags.site.load()
+	if err != nil {
+		return err
+	}
+	reports, err := demoReports(ctx, flags.interval, overlay)
 	if err != nil {
 		return fmt.Errorf("loading the nodes of the demo: %w", err)
 	}
@@ -74,7 +78,7 @@ func upDemo(parent context.Context, out, errOut io.Writer, flags upFlags, keep b
 }
 
 // demoReports gathers what each node of the demo reports.
-func demoReports(ctx context.Context, interval time.Duration) ([]demoReport, error) {
+func demoReports(ctx context.Context, interval time.Duration, overlay *profiles.Overlay) ([]demoReport, error) {
 	nodes, err := demo.Fleet()
 	if err != nil {
 		return nil, err
@@ -99,6 +103,7 @@ func demoReports(ctx context.Context, interval time.Duration) ([]demoReport, err
 			r.before = report(n.Before)
 		}
 		profile, _ := verify.Detect(r.now.Facts, all)
+		profile = profile.With(overlay, profiles.Where{Cluster: n.Cluster})
 		r.judged = verify.NewReport(wire.BuildVersion(), checks, r.now.Facts, profile, n.Tape.Header.At)
 		out = append(out, r)
 	}

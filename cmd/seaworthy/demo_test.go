@@ -49,7 +49,7 @@ func TestDemoLinks(t *testing.T) {
 
 // TestDemoReports holds the demo to what it says of itself.
 func TestDemoReports(t *testing.T) {
-	reports, err := demoReports(t.Context(), time.Minute)
+	reports, err := demoReports(t.Context(), time.Minute, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,6 +26,7 @@ type scanFlags struct {
 	root, capture, profile, output, at string
 	only                               []string
 	verbose                            bool
+	site                               siteFlags
 }
 
 func newScan() *cobra.Command {
@@ -39,7 +40,7 @@ unknown, and the last line says so.
 
 The exit code is 3 where a check failed and 4 where none failed but one is
 unknown.`,
-		Example: "  sudo seaworthy scan",
+		Example: "  sudo seaworthy scan\n  sudo seaworthy scan --overlay site.yaml --pool gpu",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return scan(cmd.Context(), cmd.OutOrStdout(), flags)
@@ -53,6 +54,8 @@ unknown.`,
 	f.StringSliceVar(&flags.only, "only", nil, "show only the checks `ID,…`")
 	f.StringVar(&flags.at, "at", "", "judge as of `DATE` (2026-11-25 or RFC 3339); otherwise now, or the time of the capture")
 	f.BoolVarP(&flags.verbose, "verbose", "v", false, "show passes, and the items and facts of each finding")
+	flags.site.add(cmd)
+	flags.site.addWhere(cmd)
 	complete(cmd, "output", "table", "json", "plain")
 	return cmd
 }
@@ -92,6 +95,10 @@ func scan(ctx context.Context, out io.Writer, flags scanFlags) error {
 			return err
 		}
 	}
+	overlay, err := flags.site.load()
+	if err != nil {
+		return err
+	}
 	host, recorded, err := flags.host()
 	if err != nil {
 		return err
@@ -104,6 +111,7 @@ func scan(ctx context.Context, out io.Writer, flags scanFlags) error {
 	if profile == nil {
 		profile, _ = verify.Detect(facts, all)
 	}
+	profile = profile.With(overlay, flags.site.where())
 	report := verify.NewReport(wire.BuildVersion(), checks, facts, profile, at)
 	if len(flags.only) > 0 {
 		report = report.Only(flags.only...)

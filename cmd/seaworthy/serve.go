@@ -32,11 +32,13 @@ const (
 type serveFlags struct {
 	listen, db string
 	remote     bool
+	site       siteFlags
 }
 
 func (f *serveFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.listen, "listen", defaultListen, "listen at `ADDR`")
 	cmd.Flags().StringVar(&f.db, "db", defaultDB, "keep reports in the SQLite `FILE`")
+	f.site.add(cmd)
 	cmd.Flags().BoolVar(&f.remote, "remote", false, "answer other machines too: nobody is asked who they are yet, so whoever reaches ADDR can read and report")
 }
 
@@ -97,6 +99,10 @@ func serve(ctx context.Context, flags serveFlags, load func(*store.Store) error,
 	if err != nil {
 		return nil, err
 	}
+	overlay, err := flags.site.load()
+	if err != nil {
+		return nil, err
+	}
 	st, err := store.Open(flags.db)
 	if err != nil {
 		return nil, err
@@ -112,7 +118,7 @@ func serve(ctx context.Context, flags serveFlags, load func(*store.Store) error,
 		}
 	}
 	server, err := collector.New(collector.Config{
-		Store: st, Checks: verify.Checks(), Profiles: all, Now: time.Now, Log: log, Demo: load != nil, Version: wire.BuildVersion(), Remote: flags.remote,
+		Store: st, Checks: verify.Checks(), Profiles: all, Overlay: overlay, Now: time.Now, Log: log, Demo: load != nil, Version: wire.BuildVersion(), Remote: flags.remote,
 	})
 	if err != nil {
 		return nil, err

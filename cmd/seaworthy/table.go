@@ -92,7 +92,11 @@ func (t table) header(b *strings.Builder, r verify.Report) {
 	if k, _, missing := node.Kernel.Of(r.Facts); missing == nil {
 		words = append(words, "kernel "+clean(k.Release))
 	}
-	words = append(words, "profile "+r.Profile.Name)
+	profile := "profile " + r.Profile.Name
+	if o := r.Profile.Overlay; o != "" {
+		profile += " + site overlay " + o[:min(len(o), 12)]
+	}
+	words = append(words, profile)
 	lines := flow(words, " · ", t.width)
 	lines[0] = strings.Replace(lines[0], name, t.paint(name, bold), 1)
 	b.WriteString(strings.Join(lines, "\n") + "\n\n")

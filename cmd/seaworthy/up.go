@@ -59,6 +59,7 @@ type trial struct {
 	host     *node.Host
 	checks   []verify.Check
 	profiles []*profiles.Profile
+	overlay  *profiles.Overlay
 	url      string
 	interval time.Duration
 
@@ -78,6 +79,10 @@ func up(parent context.Context, out, errOut io.Writer, flags upFlags) error {
 	if err != nil {
 		return err
 	}
+	overlay, err := flags.site.load()
+	if err != nil {
+		return err
+	}
 	ctx, stop := untilStopped(parent, errOut)
 	defer stop()
 	fmt.Fprintf(out, "starting a collector: reports in %s, pages at %s\n", flags.db, flags.listen)
@@ -86,7 +91,7 @@ func up(parent context.Context, out, errOut io.Writer, flags upFlags) error {
 		return err
 	}
 	fmt.Fprintln(out, "gathering the facts of this host")
-	t := &trial{out: out, host: host, checks: verify.Checks(), profiles: all, url: s.url, interval: flags.interval}
+	t := &trial{out: out, host: host, checks: verify.Checks(), profiles: all, overlay: overlay, url: s.url, interval: flags.interval}
 	reporter := wire.Reporter{
 		Gather: t.gather, Send: wire.Client{URL: s.url}.Send, Interval: flags.interval, Now: time.Now, Event: t.event,
 	}
@@ -116,6 +121,7 @@ func (t *trial) gather(ctx context.Context) wire.Report {
 		return report
 	}
 	profile, _ := verify.Detect(facts, t.profiles)
+	profile = profile.With(t.overlay, profiles.Where{Cluster: wire.DefaultCluster})
 	r := verify.NewReport(wire.BuildVersion(), t.checks, facts, profile, at)
 	s := styleOf(t.out, os.Getenv)
 	if t.last == nil {

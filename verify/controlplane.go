@@ -1,0 +1,153 @@
+package verify
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/seaworthy/seaworthy/node"
+)
+
+var kubeProxyKubeconfigClosed = Check{
+	ID: "kube-proxy-kubeconfig-closed", Rev: 1, Topic: Credentials, Severity: Low,
+	Title: "the kubeconfig of kube-proxy can be read by root alone",
+	Refs:  []Ref{{cisKubernetes, "4.1.3"}, {cisKubernetes, "4.1.4"}, {kubernetesSTIG, "V-242447"}, {kubernetesSTIG, "V-242448"}, {sp80053, "AC-6"}},
+	Help: Help{
+		Why: "The credential of kube-proxy reads every service and endpoint of the cluster.",
+		How: "Kubeconfigs of kube-proxy on the host: in /var/lib/kube-proxy, below /etc/kubernetes, and those of k3s, RKE2 and MicroK8s. Each must be 0600 or closer and root's. Where kube-proxy runs as a pod whose configuration is a volume that the API server fills, there is no such file, and where none runs there is nothing to judge: both are seen in the process table and in the mounts of the process. A kube-proxy on the host whose kubeconfig was not found is unknown.",
+		Remedy: map[string]string{
+			"cos": "chmod 0600 /var/lib/kube-proxy/kubeconfig; it is written at every boot, so recreate the node where the mode comes back.",
+			"":    "chmod 0600 the file that is named, chown root:root.",
+		},
+	},
+	Judge: On3(node.Credentials.Parts("cluster"), node.ControlPlane.Parts("proxy"), node.OS.Parts("init", "pidNamespace"), func(s node.CredentialState, c node.ControlPlaneState, sys node.System, g Given) Finding {
+		if !lookedForCredentials(s) || c.Proxy == "" {
+			return unsaid("how kube-proxy runs on it")
+		}
+		var bad, good []string
+		for _, f := range s.Cluster {
+			if f.Kind != "kubeconfig" || f.Type != node.Regular || !isProxyFile(f.Path) {
+				continue
+			}
+			faults := credentialFaults(f, 0o600, g.Profile.Credentials)
+			bad = append(bad, faults...)
+			if len(faults) == 0 {
+				good = append(good, credentialText(f))
+			}
+		}
+		if len(bad)+len(good) > 0 {
+			return judgeCredentialLists(bad, good, "open", "more than root can read the kubeconfig of kube-proxy", "only root can read the kubeconfig of kube-proxy", "")
+		}
+		switch c.Proxy {
+		case "pod":
+			return wholeMachine(sys, notApplicable("in-cluster", "kube-proxy runs as a pod, and its configuration is a volume that the API server fills"))
+		case "absent":
+			return wholeMachine(sys, notApplicable("no-kube-proxy", "no kube-proxy runs on this node, and no kubeconfig of one lies here"))
+		}
+		return unknown("not-found", "kube-proxy runs, and its kubeconfig was found in none of the places that are looked at")
+	}),
+}
+
+func isProxyFile(p string) bool {
+	base := path.Base(p)
+	return strings.HasPrefix(p, "/var/lib/kube-proxy/") || strings.Contains(base, "kube-proxy") || strings.Contains(base, "kubeproxy") || base == "proxy.config"
+}
+
+var controlPlaneFilesClosed = Check{
+	ID: "control-plane-files-closed", Rev: 1, Topic: Credentials, Severity: High,
+	Title: "manifests, kubeconfigs and data of the control plane are open to root alone",
+	Refs: []Ref{
+		{cisKubernetes, "1.1.1"}, {cisKubernetes, "1.1.2"}, {cisKubernetes, "1.1.3"}, {cisKubernetes, "1.1.4"}, {cisKubernetes, "1.1.5"}, {cisKubernetes, "1.1.6"},
+		{cisKubernetes, "1.1.7"}, {cisKubernetes, "1.1.8"}, {cisKubernetes, "1.1.11"}, {cisKubernetes, "1.1.12"}, {cisKubernetes, "1.1.13"}, {cisKubernetes, "1.1.14"},
+		{cisKubernetes, "1.1.15"}, {cisKubernetes, "1.1.16"}, {cisKubernetes, "1.1.17"}, {cisKubernetes, "1.1.18"},
+		{kubernetesSTIG, "V-242405"}, {kubernetesSTIG, "V-242408"}, {kubernetesSTIG, "V-242444"}, {kubernetesSTIG, "V-242445"}, {kubernetesSTIG, "V-242446"}, {kubernetesSTIG, "V-242459"}, {kubernetesSTIG, "V-242460"}, {sp80053, "CM-5(6)"},
+	},
+	Help: Help{
+		Why: "Who writes a manifest starts a pod as root without asking the API server; who reads etcd's data has every Secret of the cluster.",
+		How: "Static pods in the folder that the kubelet names, admin.conf, super-admin.conf, controller-manager.conf and scheduler.conf: 0600 or closer, owned by root. The folder of etcd's data: 0700 or closer, owned by root or by the user that the profile declares for etcd. On a worker (told as in no-admin-credentials) there is nothing to judge.",
+		Remedy: map[string]string{
+			"talos": "Talos has no manifests in files, and sets 0700 and user 60 on /var/lib/etcd: reboot the node, and look for the privileged pod that changed it.",
+			"":      "chmod 0600 /etc/kubernetes/manifests/*.yaml and /etc/kubernetes/*.conf, chown root:root; chmod 0700 /var/lib/etcd. k3s: write-kubeconfig-mode: \"0600\" in config.yaml.",
+		},
+	},
+	Judge: On3(node.Credentials.Parts("cluster", "staticPods", "etcd"), node.ControlPlane.Parts("runs", "parts"), node.OS.Parts("init", "pidNamespace"), judgeControlPlaneFiles),
+}
+
+var controlPlaneKubeconfigs = []string{"admin.conf", "super-admin.conf", "controller-manager.conf", "scheduler.conf", "k3s.yaml", "rke2.yaml"}
+
+func judgeControlPlaneFiles(s node.CredentialState, c node.ControlPlaneState, sys node.System, g Given) Finding {
+	switch roleOf(c, sys) {
+	case roleWorker:
+		return notApplicable("worker", "no part of a control plane runs on this node")
+	case roleUnknown:
+		return unsaid("whether a control plane runs on it")
+	}
+	if !lookedForCredentials(s) {
+		return unsaid(credentialsUnsaid)
+	}
+	var bad, good []string
+	judge := func(f node.CredentialFile, max uint32) {
+		faults := credentialFaults(f, max, g.Profile.Credentials)
+		bad = append(bad, faults...)
+		if len(faults) == 0 {
+			good = append(good, credentialText(f))
+		}
+	}
+	for _, f := range s.StaticPods {
+		if f.Type == node.Regular {
+			judge(f, 0o600)
+		}
+	}
+	for _, f := range s.Cluster {
+		if f.Type == node.Regular && slices.Contains(controlPlaneKubeconfigs, path.Base(f.Path)) {
+			judge(f, 0o600)
+		}
+	}
+	for _, f := range s.Etcd {
+		if f.Type == node.Directory {
+			judge(f, 0o700)
+		}
+	}
+	if len(bad)+len(good) == 0 {
+		return unknown("none-found", "a control plane runs here, "+partsText(c)+", and none of its files was found where they are looked for")
+	}
+	return judgeCredentialLists(bad, good, "open", "these files of the control plane are open to more than root", fmt.Sprintf("%d files of the control plane are open to root alone", len(good)), "")
+}
+
+var cniFilesClosed = Check{
+	ID: "cni-files-closed", Rev: 1, Topic: Credentials, Severity: Low,
+	Title: "configuration of network plugins is open to root alone",
+	Refs:  []Ref{{cisKubernetes, "1.1.9"}, {cisKubernetes, "1.1.10"}, {sp80053, "CM-5(6)"}},
+	Help: Help{
+		Why: "Who writes there chooses a program that the container runtime starts as root for every pod; some plugins keep a kubeconfig there.",
+		How: "Every file in /etc/cni/net.d, in /etc/kubernetes/cni/net.d of OpenShift and in the folder of k3s: 0600 or closer and root's, as CIS asks on every node. A file that others may read, and that only root may change, passes where the profile declares it. Another folder in the runtime's configuration is not followed.",
+		Remedy: map[string]string{
+			"": "Set mode 0600 and owner root where the file is written, which is often an init container of the plugin's DaemonSet, or declare it in a site overlay.",
+		},
+	},
+	Judge: On(node.Credentials.Parts("cni"), func(s node.CredentialState, g Given) Finding {
+		if !lookedForCredentials(s) {
+			return unsaid(credentialsUnsaid)
+		}
+		var bad, good []string
+		for _, f := range s.CNI {
+			if f.Type != node.Regular {
+				continue
+			}
+			max := uint32(0o600)
+			if placeNames(g.Profile.Credentials.Readable, f.Path) {
+				max = 0o644
+			}
+			faults := credentialFaults(f, max, g.Profile.Credentials)
+			bad = append(bad, faults...)
+			if len(faults) == 0 {
+				good = append(good, credentialText(f))
+			}
+		}
+		if len(bad)+len(good) == 0 {
+			return unknown("none-found", "no configuration of a network plugin was found in /etc/cni/net.d and its like; the runtime may read another folder")
+		}
+		return judgeCredentialLists(bad, good, "open", "these files of network plugins are open to more than root", fmt.Sprintf("%d files of network plugins are open to root alone", len(good)), "")
+	}),
+}
