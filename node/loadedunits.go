@@ -32,8 +32,8 @@ type LoadedUnit struct {
 	Stale bool `json:"stale,omitempty"`
 }
 
-// outside reports whether a file of the unit is in none of the vendor's folders.
-func (u LoadedUnit) outside() bool {
+// Outside reports whether a file of the unit is in none of the vendor's folders.
+func (u LoadedUnit) Outside() bool {
 	return slices.ContainsFunc(append([]string{u.Fragment}, u.DropIns...), func(name string) bool {
 		return name != "" && !strings.HasPrefix(name, "/usr/lib/systemd/") && !strings.HasPrefix(name, "/lib/systemd/")
 	})
@@ -55,7 +55,7 @@ var LoadedUnits = Source[SystemdUnits]{
 		}
 		out := []LoadedUnit{}
 		for _, u := range answer.Units {
-			if hasSuffix(u.Name, startsNothing) || !u.outside() {
+			if hasSuffix(u.Name, startsNothing) || !u.Outside() {
 				continue
 			}
 			u.Name, u.Fragment = stableUnitName(u.Name), stableUnitName(u.Fragment)
