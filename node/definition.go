@@ -22,8 +22,8 @@ type Definition struct {
 	// link without it leads nowhere.
 	Target string `json:"target,omitempty"`
 	// Starts are the programs that it starts, without arguments: a path, or a name
-	// where it says no more. Of a list of modules they are the modules, of a pod
-	// the images, of a network's configuration the plugins.
+	// where it says no more. Of a list of modules they are the modules, of a
+	// network's configuration the plugins.
 	Starts []string `json:"starts,omitempty"`
 	Mode   uint32   `json:"mode"`
 	UID    uint32   `json:"uid"`

@@ -9,27 +9,6 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// parseStaticPod reads the images of a pod's manifest.
-func parseStaticPod(b []byte) ([]string, error) {
-	var pod struct {
-		Kind string `json:"kind"`
-		Spec struct {
-			InitContainers, Containers []struct{ Image string }
-		} `json:"spec"`
-	}
-	if err := yaml.Unmarshal(b, &pod); err != nil {
-		return nil, fmt.Errorf("it is no manifest") // what the decoder quotes may be secret
-	}
-	if pod.Kind != "Pod" {
-		return nil, fmt.Errorf("it is no manifest of a pod")
-	}
-	var out []string
-	for _, c := range append(pod.Spec.InitContainers, pod.Spec.Containers...) {
-		out = append(out, c.Image)
-	}
-	return distinct(out), nil
-}
-
 // parseCNI reads the plugins that a network configuration names. Source: the CNI
 // specification 1.1, section 1.
 func parseCNI(b []byte) ([]string, error) {
@@ -100,35 +79,22 @@ func (c *definitions) network() []Definition {
 // told. Source: volumePluginDir of k8s.io/kubelet's KubeletConfiguration.
 const defaultVolumePlugins = "/usr/libexec/kubernetes/kubelet-plugins/volume/exec/"
 
-// kubelet reads what the kubelet starts: static pods, volume plugins, credential
-// providers; and which device plugins have given it a socket.
+// kubelet reads what the kubelet starts, volume plugins and credential providers,
+// and which device plugins have given it a socket. Static pods are another source's.
 func (c *definitions) kubelet(v *StartupFiles) {
 	r, err := c.h.gathering.kubelet()
 	if err != nil {
-		c.gaps = append(c.gaps, GapOf("the kubelet's configuration", err).In("staticPods"), GapOf("the kubelet's configuration", err).In("kubeletPlugins"))
+		c.gaps = append(c.gaps, GapOf("the kubelet's configuration", err).In("kubeletPlugins"))
 		return
 	}
-	v.StaticPods, v.KubeletPlugins = []Definition{}, []Definition{}
+	v.KubeletPlugins = []Definition{}
 	v.Kubelet = r.state.Found
 	for _, g := range r.gaps {
-		c.gaps = append(c.gaps, g.In("staticPods"), g.In("kubeletPlugins"))
+		c.gaps = append(c.gaps, g.In("kubeletPlugins"))
 	}
 	if r.state.Found == "absent" {
 		return
 	}
-	if at := r.text("staticPodPath"); at != "" {
-		v.StaticPodPath = at
-		rel := strings.TrimPrefix(path.Clean(at), "/")
-		switch info, err := c.h.Stat(rel); {
-		case err != nil:
-			c.gap("staticPods", "what is in "+at, err)
-		case info.Type == Directory:
-			v.StaticPods = append(v.StaticPods, c.folder("staticPods", rel, followed(parseStaticPod), nil)...)
-		default: // the path may be a file
-			v.StaticPods = append(v.StaticPods, c.single("staticPods", followed(parseStaticPod), rel)...)
-		}
-	}
-	v.StaticPodURL = r.text("staticPodURL") != ""
 	dir := defaultVolumePlugins
 	if at := r.text("volumePluginDir"); at != "" {
 		dir = at

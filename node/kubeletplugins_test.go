@@ -2,15 +2,6 @@ package node
 
 import "testing"
 
-func TestParseStaticPod(t *testing.T) {
-	testStarts(t, parseStaticPod, []startRow{
-		{name: "a recorded one", text: string(corpus(t, "lab/k8s-host/static-pod.yaml")), want: []string{"lab.local/agent:1"}},
-		{name: "of JSON, with an init container", text: `{"kind":"Pod","spec":{"initContainers":[{"image":"a"}],"containers":[{"image":"b","env":[{"name":"K","value":"s3cret"}]}]}}`, want: []string{"a", "b"}},
-		{name: "a DaemonSet", text: "kind: DaemonSet\n", refused: "it is no manifest of a pod"},
-		{name: "no YAML", text: "{", refused: "it is no manifest"},
-	})
-}
-
 func TestParseCNI(t *testing.T) {
 	testStarts(t, parseCNI, []startRow{
 		{name: "a list", text: `{"cniVersion":"1.0.0","name":"a","plugins":[{"type":"bridge","ipam":{"type":"host-local"}},{"type":"portmap"}]}`, want: []string{"bridge", "host-local", "portmap"}},

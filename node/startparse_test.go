@@ -39,7 +39,7 @@ func testStarts(t *testing.T, parse func([]byte) ([]string, error), rows []start
 var startParsers = map[string]func([]byte) ([]string, error){
 	"unit": parseUnit, "crontab": parseSystemCrontab, "table": parseUserCrontab, "anacrontab": parseAnacrontab,
 	"udev": parseUdevRules, "modules": parseModulesLoad, "modprobe": parseModprobe, "pam": parsePAM, "binfmt": parseBinfmtFile,
-	"pod": parseStaticPod, "cni": parseCNI, "credentials": parseCredentialProviders,
+	"cni": parseCNI, "credentials": parseCredentialProviders,
 }
 
 // FuzzStarts holds every parser to this: it does not break; what it returns is
@@ -83,7 +83,7 @@ func FuzzStarts(f *testing.F) {
 // nothing of it may come out of a parser that follows links, nor out of a refusal.
 func TestNothingOfASecretIsKept(t *testing.T) {
 	const secret = "c4n4ry"
-	followed := map[string]bool{"unit": true, "udev": true, "pam": true, "pod": true, "cni": true, "credentials": true}
+	followed := map[string]bool{"unit": true, "udev": true, "pam": true, "cni": true, "credentials": true}
 	for _, text := range []string{
 		"root:$6$c4n4ry:19000:0:99999:7:::\n", "c4n4ry\n", "c4n4ry c4n4ry c4n4ry\n", "password = c4n4ry\n", "[default]\naws_secret_access_key = c4n4ry\n",
 		"machine h login l password c4n4ry\n", `{"type":"service_account","private_key":"c4n4ry"}`, "kind: Secret\ndata: {a: c4n4ry}\n", "-----BEGIN PRIVATE KEY-----\nc4n4ry\n",

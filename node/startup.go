@@ -31,12 +31,8 @@ type StartupFiles struct {
 	Handlers []BinfmtHandler `json:"handlers"`
 	// Network are configurations and plugins of CNI.
 	Network []Definition `json:"network"`
-	// Kubelet says how the kubelet was found, as in [KubeletState]; StaticPodPath is
-	// where it takes pods from, "" for nowhere, StaticPodURL whether from a server.
-	Kubelet       string       `json:"kubelet"`
-	StaticPodPath string       `json:"staticPodPath"`
-	StaticPodURL  bool         `json:"staticPodURL"`
-	StaticPods    []Definition `json:"staticPods"`
+	// Kubelet says how the kubelet was found, as in [KubeletState].
+	Kubelet string `json:"kubelet"`
 	// KubeletPlugins are volume plugins, credential providers, and the sockets of
 	// device plugins.
 	KubeletPlugins []Definition `json:"kubeletPlugins"`
@@ -61,7 +57,7 @@ var Startup = Source[StartupFiles]{
 		}
 		v.Handlers = handlers
 		c.kubelet(&v)
-		for _, list := range []*[]Definition{&v.Cron, &v.Boot, &v.Udev, &v.Modules, &v.Login, &v.Libraries, &v.Binfmt, &v.Network, &v.StaticPods, &v.KubeletPlugins} {
+		for _, list := range []*[]Definition{&v.Cron, &v.Boot, &v.Udev, &v.Modules, &v.Login, &v.Libraries, &v.Binfmt, &v.Network, &v.KubeletPlugins} {
 			slices.SortFunc(*list, compareDefinitions)
 			*list = slices.CompactFunc(*list, func(a, b Definition) bool { return compareDefinitions(a, b) == 0 })
 		}

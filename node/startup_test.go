@@ -58,7 +58,7 @@ func TestStartup(t *testing.T) {
 		t.Fatal(err)
 	}
 	// This composed tree has no processes, so that it is not known whether a kubelet runs.
-	if d := cmp.Diff([]string{"kubeletPlugins", "staticPods"}, slices.Compact(slices.Sorted(func(yield func(string) bool) {
+	if d := cmp.Diff([]string{"kubeletPlugins"}, slices.Compact(slices.Sorted(func(yield func(string) bool) {
 		for _, g := range gaps {
 			if !yield(g.Part) {
 				return

@@ -12,8 +12,8 @@ type Persistence struct {
 	Interpreters []Place `json:"interpreters"`
 	// Network are configurations and plugins of CNI.
 	Network []Place `json:"network"`
-	// Kubelet are static pods, volume plugins, credential providers and the sockets
-	// of device plugins.
+	// Kubelet are volume plugins, credential providers and the sockets of device
+	// plugins.
 	Kubelet []Place `json:"kubelet"`
 	// BPF are eBPF programs by name and type, Pins paths below /sys/fs/bpf.
 	BPF  []BPFProgram `json:"bpf"`

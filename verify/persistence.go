@@ -13,7 +13,7 @@ import (
 var persistenceChecks = []Check{
 	unitsFromImage, timersFromImage, dropInsDeclared, generatorsFromImage, unitsAgree,
 	noCronJobs, noBootScripts, udevRulesFromImage, moduleLoadingDeclared, loginHooksFromImage, libraryFoldersFromImage, binfmtHandlersKnown,
-	staticPodsDeclared, networkPluginsKnown, kubeletPluginsKnown, bpfProgramsKnown,
+	networkPluginsKnown, kubeletPluginsKnown, bpfProgramsKnown,
 }
 
 // persistenceRefs are what every check of persistence is evidence for.

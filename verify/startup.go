@@ -164,41 +164,6 @@ func judgeBinfmt(v node.StartupFiles, mounts []node.Mount, g Given) Finding {
 	return unsaid("what formats its kernel has handlers for")
 }
 
-var staticPodsDeclared = Check{
-	ID:       "static-pods-declared",
-	Rev:      1,
-	Title:    "every static pod of the node is declared",
-	Topic:    Persistence,
-	Severity: High,
-	Refs:     persistenceRefs(Ref{kubernetesSTIG, "V-242397"}),
-	Help: Help{
-		Why: "A manifest in the kubelet's folder is started without the API server: no admission, no quota, no policy sees it, and it may be privileged. Deleting its pod brings it back.",
-		How: "The folder or file of staticPodPath is listed, where the running kubelet was told one; each manifest must be declared by its path, and by its digest where the profile has one. Pods from a URL (staticPodURL) cannot be listed and leave the check open. Images are named.",
-		Remedy: map[string]string{
-			"talos":        "machine.pods of the machine configuration holds the node's static pods; machine.kubelet.disableManifestsDirectory: true closes the folder.",
-			"bottlerocket": "settings.kubernetes.static-pods.NAME.enabled=false takes one away.",
-			"":             "Move the manifest out of the folder and the kubelet ends the pod; run it as a DaemonSet. On nodes without a control plane leave staticPodPath out.",
-		},
-	},
-	Judge: On2(node.Startup.Parts("staticPods"), node.Mounts, func(v node.StartupFiles, m []node.Mount, g Given) Finding {
-		f, none := noKubelet(v)
-		switch {
-		case none:
-			return f
-		case v.StaticPods == nil:
-			return unsaid("what static pods it has")
-		}
-		f = sortDefinitions(v.StaticPods, m, g.Profile.Persistence.Kubelet).undeclared(things{"static pod", "static pods"})
-		switch {
-		case f.Verdict == Pass && v.StaticPodURL:
-			return unknown("from-url", "the kubelet takes static pods from a URL as well (staticPodURL), and what it gets there is not known")
-		case f.Verdict == Pass && v.StaticPodPath == "":
-			return pass("no-path", "the kubelet is told no folder of static pods")
-		}
-		return f
-	}),
-}
-
 // noKubelet is the finding where no kubelet runs.
 func noKubelet(v node.StartupFiles) (Finding, bool) {
 	switch v.Kubelet {

@@ -10,7 +10,7 @@ import (
 func startupFact(edit func(*node.StartupFiles), gaps ...node.Gap) node.Facts {
 	none := []node.Definition{}
 	v := node.StartupFiles{Cron: none, Boot: none, Udev: none, Modules: none, Login: none, Libraries: none, Binfmt: none, Handlers: []node.BinfmtHandler{},
-		Network: none, Kubelet: "process", StaticPods: none, KubeletPlugins: none}
+		Network: none, Kubelet: "process", KubeletPlugins: none}
 	if edit != nil {
 		edit(&v)
 	}
@@ -96,28 +96,6 @@ func TestBinfmtHandlersKnown(t *testing.T) {
 		{name: "binfmt_misc is not mounted", facts: startupFact(func(v *node.StartupFiles) { v.Handlers = nil }, partGap("handlers")), want: "unknown gap-denied"},
 		{name: "handlers are not said", facts: startupFact(func(v *node.StartupFiles) { v.Handlers = nil }), want: "unknown unread"},
 		{name: "gap", facts: startupFact(nil, partGap("binfmt")), want: "unknown gap-denied"},
-		{name: "fact missing", facts: lacking(startupFact(nil), node.Startup, node.Denied, "permission denied"), want: "unknown fact-denied"},
-	})
-}
-
-func TestStaticPodsDeclared(t *testing.T) {
-	const etcd, evil = "/etc/kubernetes/manifests/etcd.yaml", "/etc/kubernetes/manifests/evil.yaml"
-	pods := func(d ...node.Definition) node.Facts {
-		return startupFact(func(v *node.StartupFiles) { v.StaticPodPath, v.StaticPods = "/etc/kubernetes/manifests", d })
-	}
-	kubeadm := profiles.Profile{Persistence: profiles.Persistence{Kubelet: []profiles.Place{{Path: etcd}}}}
-	testJudge(t, staticPodsDeclared, []judgedRow{
-		{name: "no folder", facts: startupFact(nil), want: "pass no-path"},
-		{name: "an empty folder", facts: pods([]node.Definition{}...), want: "pass none"},
-		{name: "kubeadm's control plane", profile: kubeadm, facts: pods(at(etcd, "registry.k8s.io/etcd:3.6.4-0")), want: "pass declared"},
-		{name: "another", profile: kubeadm, facts: pods(at(etcd), at(evil, "docker.io/x/miner:1")), want: "fail undeclared", items: []string{evil + " starts docker.io/x/miner:1"}},
-		{name: "from a URL", facts: startupFact(func(v *node.StartupFiles) { v.StaticPodURL = true }), want: "unknown from-url"},
-		{name: "another, and from a URL", facts: startupFact(func(v *node.StartupFiles) { v.StaticPodURL, v.StaticPods = true, []node.Definition{at(evil)} }), want: "fail undeclared"},
-		{name: "no kubelet", facts: startupFact(func(v *node.StartupFiles) { v.Kubelet = "absent" }), want: "not-applicable no-kubelet"},
-		{name: "whether a kubelet runs is not said", facts: startupFact(func(v *node.StartupFiles) { v.Kubelet = "" }), want: "unknown unread"},
-		{name: "not listed", facts: startupFact(func(v *node.StartupFiles) { v.StaticPods = nil }), want: "unknown unread"},
-		{name: "gap", facts: startupFact(nil, partGap("staticPods")), want: "unknown gap-denied"},
-		{name: "no kubelet over a gap", facts: startupFact(func(v *node.StartupFiles) { v.Kubelet = "absent" }, partGap("staticPods")), want: "unknown gap-denied"},
 		{name: "fact missing", facts: lacking(startupFact(nil), node.Startup, node.Denied, "permission denied"), want: "unknown fact-denied"},
 	})
 }

@@ -38,9 +38,6 @@ var persistenceDamages = []Damage{
 		t.Dir(dir, node.DirEntry{Name: "register", Type: node.Regular}, node.DirEntry{Name: "status", Type: node.Regular}, node.DirEntry{Name: "x", Type: node.Regular})
 		t.File(dir+"/x", "enabled\ninterpreter /var/lib/x/agent\nflags: C\noffset 0\nmagic 2321\n")
 	}},
-	{Check: "static-pods-declared", Node: kubeletNode, What: "a static pod was added", Sound: soundKubeletStart, Do: func(t *capture.Tape) {
-		startFile(t, staticPods+"/agent.yaml", "kind: Pod\nspec: {containers: [{image: registry.example/agent}]}\n")
-	}},
 	starts("network-plugins-known", "a network plugin was added", "opt/cni/bin/x", "\x7fELF"),
 	{Check: "kubelet-plugins-known", Node: kubeletNode, What: "a device plugin registered itself", Sound: soundKubeletStart, Do: func(t *capture.Tape) {
 		t.Dir("var/lib/kubelet/device-plugins", node.DirEntry{Name: "kubelet.sock", Type: node.Socket}, node.DirEntry{Name: "x.sock", Type: node.Socket})
@@ -96,8 +93,6 @@ func soundKubeletStart(t *capture.Tape) {
 	}
 	t.Content(table, string(mounts)+"901 20 0:901 / /etc rw,relatime - tmpfs tmpfs rw\n902 20 259:3 / /var rw,relatime - ext4 /dev/nvme1n1p1 rw\n")
 	soundStart(t)
-	folders(t, staticPods)
-	t.Dir(staticPods)
 }
 
 // nothingElse says of all that is looked for and that the tape is silent about,
