@@ -345,6 +345,10 @@ var captureEdits = []captureEdit{{
 	node: "composed-cos",
 	edit: replace("proc/1/mountinfo", " - ext2 /dev/mapper/vroot rw\n", " - ext2\n"),
 	change: map[string]string{
+		"drop-ins-declared":           "unknown fact-malformed",
+		"generators-from-image":       "unknown fact-malformed",
+		"timers-from-image":           "unknown fact-malformed",
+		"units-from-image":            "unknown fact-malformed",
 		"cmdline-matches-mapping":     "unknown fact-malformed",
 		"image-anchored":              "unknown fact-malformed",
 		"image-attested":              "unknown fact-malformed",

@@ -89,7 +89,7 @@ var unitsFromImage = Check{
 		Remedy: map[string]string{
 			"flatcar":       "Compare the unit with the Butane configuration of the node. What stands there goes into a site overlay with its digest; anything else: systemctl disable --now NAME, remove the file, and find out who wrote it.",
 			"fedora-coreos": "On OpenShift units come from MachineConfig: oc describe node shows whether the machine config daemon finds a difference. Elsewhere compare with the Ignition file; systemctl disable --now what is in neither, then remove it.",
-			"bottlerocket":  "Bottlerocket writes only drop-ins into /etc/systemd/system, at each boot: a unit there was put by somebody with root. Replace the node.",
+			"bottlerocket":  "Bottlerocket writes only drop-ins into /etc/systemd/system, at each boot: a unit there was put by somebody with root. Take the node out of the cluster before looking further.",
 			"microos":       "Take it out with systemctl disable --now NAME and rm; units of packages belong into a snapshot, through transactional-update pkg install.",
 			"cos":           "/etc is in memory: what writes the unit at each boot is user-data, a startup script, or the cloud-init of the instance template. Correct it there and recreate the machine.",
 			"":              "systemctl cat NAME shows the unit, systemctl disable --now NAME ends it. Declare by path and digest what belongs to the team.",
