@@ -75,6 +75,13 @@ func Kinds() []Kind {
 	return []Kind{
 		{"executables", "path of a program or script outside the image, with its SHA-256 where it does not change", func(p *Profile) []*[]Place { return []*[]Place{&p.Processes.Allowed} }, absolute},
 		{"mounts", "mount point that is writable and executable", func(p *Profile) []*[]Place { return []*[]Place{&p.Image.Writable} }, outsideImage},
+		{"units", "path of a unit, link, drop-in, timer or generator of systemd, with the SHA-256 of a file", func(p *Profile) []*[]Place { return []*[]Place{&p.Persistence.Units} }, absolute},
+		{"startup", "path of a cron table, script, rule or setting that acts at boot or at a login", func(p *Profile) []*[]Place { return []*[]Place{&p.Persistence.Startup} }, absolute},
+		{"interpreters", "path of a program that the kernel may start for a file format", func(p *Profile) []*[]Place { return []*[]Place{&p.Persistence.Interpreters} }, absolute},
+		{"network-plugins", "path of a plugin or configuration of CNI", func(p *Profile) []*[]Place { return []*[]Place{&p.Persistence.Network} }, absolute},
+		{"kubelet-plugins", "path of a volume plugin, a credential provider or the socket of a device plugin", func(p *Profile) []*[]Place { return []*[]Place{&p.Persistence.Kubelet} }, absolute},
+		{"bpf-programs", "TYPE NAME or TYPE NAME TAG of an eBPF program", func(p *Profile) []*[]Place { return []*[]Place{&p.Persistence.BPF} }, programWords},
+		{"bpf-pins", "path on a file system of type bpf", func(p *Profile) []*[]Place { return []*[]Place{&p.Persistence.Pins} }, absolute},
 		{"holders", "SOCKET NAMESPACE/NAME of a pod that may reach a runtime socket", func(p *Profile) []*[]Place { return []*[]Place{&p.Runtime.Holders} }, twoWords},
 	}
 }
@@ -111,6 +118,13 @@ func outsideImage(p string) string {
 func twoWords(p string) string {
 	if f := strings.Fields(p); len(f) != 2 || !strings.HasPrefix(f[0], "/") || !strings.Contains(f[1], "/") && !strings.HasPrefix(f[1], "container:") {
 		return `it is not "SOCKET NAMESPACE/NAME" or "SOCKET container:NAME"`
+	}
+	return ""
+}
+
+func programWords(p string) string {
+	if f := strings.Fields(p); len(f) < 2 || len(f) > 3 || f[1] == "*" || strings.Contains(f[0], "*") {
+		return `it is not "TYPE NAME" or "TYPE NAME TAG"`
 	}
 	return ""
 }

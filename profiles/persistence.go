@@ -15,18 +15,12 @@ type Persistence struct {
 	// Kubelet are volume plugins, credential providers and the sockets of device
 	// plugins.
 	Kubelet []Place `json:"kubelet"`
-	// BPF are eBPF programs by name and type, Pins paths below /sys/fs/bpf.
-	BPF  []BPFProgram `json:"bpf"`
-	Pins []Place      `json:"pins"`
-}
-
-// BPFProgram is an eBPF program that may be loaded. What loads it chooses its
-// name; where that is not enough, the tag is a digest of its instructions.
-type BPFProgram struct {
-	Name string `json:"name"` // a trailing "*" stands for anything; "" for a program without a name
-	Type string `json:"type"` // "cgroup_skb"; "" for any
-	Tag  string `json:"tag"`  // 16 hexadecimal digits; "" for any
-	Why  string `json:"why"`
+	// BPF are eBPF programs: TYPE alone for one without a name, TYPE NAME, or TYPE
+	// NAME TAG, the tag a digest of its instructions. What loads a program chooses its
+	// name; a * at the end of NAME stands for anything.
+	BPF []Place `json:"bpf"`
+	// Pins are paths on file systems of type bpf.
+	Pins []Place `json:"pins"`
 }
 
 // inherit adds what is common to all systems.

@@ -235,7 +235,7 @@ var bpfProgramsKnown = Check{
 	Refs:     persistenceRefs(Ref{sp80053, "CM-7"}),
 	Help: Help{
 		Why: "An eBPF program runs in the kernel, sees every packet and system call that it is attached to, and needs no process. Root kits hide files and processes with them.",
-		How: "The kernel lists its programs by name, type, owner and digest of their instructions (bpf(2); this takes CAP_SYS_ADMIN, which the systemd install has and the DaemonSet has not), and the file systems of type bpf what is pinned there. Each must be one that the profile knows: those of systemd and of container runtimes. Networks and agents that use eBPF are declared in a site overlay, by name or by tag.",
+		How: "The kernel lists its programs by name, type, owner and digest of their instructions (bpf(2); this takes CAP_SYS_ADMIN, which the systemd install has and the DaemonSet has not), and the file systems of type bpf what is pinned there. Each must be one that the profile knows: those of systemd and of container runtimes. Networks and agents that use eBPF are declared in a site overlay, by type and name, or by tag as well: a name alone is whatever the loader chose.",
 		Remedy: map[string]string{
 			"": "bpftool prog show id N names the process that holds a program, bpftool link the link; ending the process or removing the pin unloads it. Declare the programs of the cluster's network.",
 		},
@@ -263,9 +263,7 @@ func judgeBPF(v node.BPFPrograms, g Given) Finding {
 		if p.UID != 0 {
 			text += fmt.Sprintf(" of user %d", p.UID)
 		}
-		add(slices.ContainsFunc(g.Profile.Persistence.BPF, func(k profiles.BPFProgram) bool {
-			return (k.Type == "" || k.Type == p.Type) && (k.Tag == "" || k.Tag == p.Tag) && named(p.Name, k.Name)
-		}), text)
+		add(slices.ContainsFunc(g.Profile.Persistence.BPF, func(k profiles.Place) bool { return isProgram(p, strings.Fields(k.Path)) }), text)
 	}
 	for _, pin := range v.Pins {
 		add(slices.ContainsFunc(g.Profile.Persistence.Pins, func(k profiles.Place) bool { return within(pin, k.Path) }), "pin "+pin)
@@ -284,11 +282,19 @@ func judgeBPF(v node.BPFPrograms, g Given) Finding {
 	return pass("none", "the kernel has loaded no eBPF program")
 }
 
-// named reports whether a name is what the profile says; a trailing * stands for
-// anything.
-func named(name, pattern string) bool {
-	if start, ok := strings.CutSuffix(pattern, "*"); ok {
-		return strings.HasPrefix(name, start)
+// isProgram reports whether an eBPF program is the one that a profile names by
+// type, name and tag.
+func isProgram(p node.BPFProgram, words []string) bool {
+	switch {
+	case len(words) == 0 || words[0] != p.Type:
+		return false
+	case len(words) == 1:
+		return p.Name == ""
+	case len(words) > 2 && words[2] != p.Tag:
+		return false
 	}
-	return name == pattern
+	if start, ok := strings.CutSuffix(words[1], "*"); ok {
+		return strings.HasPrefix(p.Name, start)
+	}
+	return p.Name == words[1]
 }

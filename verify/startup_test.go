@@ -143,7 +143,7 @@ func TestBPFProgramsKnown(t *testing.T) {
 		return facts(node.BPFPrograms{Programs: p, Pins: []string{}})
 	}
 	p := profiles.Profile{Persistence: profiles.Persistence{
-		BPF: []profiles.BPFProgram{{Name: "sd_devices", Type: "cgroup_device"}, {Name: "", Type: "cgroup_device"}, {Name: "cil_*"}, {Name: "hid", Tag: tag}}, Pins: []profiles.Place{{Path: "/sys/fs/bpf/cilium/*"}},
+		BPF: []profiles.Place{{Path: "cgroup_device sd_devices"}, {Path: "cgroup_device"}, {Path: "sched_cls cil_*"}, {Path: "tracing hid " + tag}}, Pins: []profiles.Place{{Path: "/sys/fs/bpf/cilium/*"}},
 	}}
 	testJudge(t, bpfProgramsKnown, []judgedRow{
 		{name: "none", facts: programs([]node.BPFProgram{}...), want: "pass none"},

@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -107,8 +109,9 @@ func (p *fakeProperties) Get(kind, name string) (dbus.Variant, *dbus.Error) {
 	return dbus.MakeVariant(v), nil
 }
 
-// serve puts the units on the bus and returns which properties are asked for.
-func serve(t *testing.T, root string, units ...fakeUnit) map[string]bool {
+// serve puts the units on the bus and returns what tells which properties have
+// been asked for.
+func serve(t *testing.T, root string, units ...fakeUnit) func() []string {
 	t.Helper()
 	conn, err := (&asking{path: filepath.Join(root, socket)}).dial(t.Context())
 	if err != nil {
@@ -127,7 +130,11 @@ func serve(t *testing.T, root string, units ...fakeUnit) map[string]bool {
 	if reply, err := conn.RequestName("org.freedesktop.systemd1", dbus.NameFlagDoNotQueue); err != nil || reply != dbus.RequestNameReplyPrimaryOwner {
 		t.Fatalf("%v, %v", reply, err)
 	}
-	return seen
+	return func() []string {
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Sorted(maps.Keys(seen))
+	}
 }
 
 // commandOf is a command of a(sasbttttuii), with a secret among its arguments.
@@ -195,7 +202,7 @@ func TestUnitsThatSystemdHasLoaded(t *testing.T) {
 	if strings.Contains(text, "s3cret") {
 		t.Errorf("an argument is in the answer: %s", text)
 	}
-	for key := range seen {
+	for _, key := range seen() {
 		if strings.Contains(key, "Environment") {
 			t.Errorf("%s was asked for", key)
 		}
