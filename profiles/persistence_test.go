@@ -19,10 +19,7 @@ func TestProgramWords(t *testing.T) {
 // A type alone stands for programs without a name, which containers have; only
 // the data of this package may say so.
 func TestCommonProgramsAreNamed(t *testing.T) {
-	_, common, err := load(files)
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, common := load(t)
 	for _, p := range common.Persistence.BPF {
 		if programWords(p.Path) != "" && p.Path != "cgroup_device" || p.Why == "" || strings.Contains(p.Path, "*") {
 			t.Errorf("%+v", p)
