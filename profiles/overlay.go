@@ -81,6 +81,7 @@ func Kinds() []Kind {
 		{"libraries", "library that may be forced into programs, or folder that LD_LIBRARY_PATH may name", func(p *Profile) *[]Place { return &p.Inventory.Libraries }, absolute},
 		{"mounts", "mount point that is writable and executable", func(p *Profile) *[]Place { return &p.Image.Writable }, outsideImage},
 		{"holders", "pod that may reach a runtime socket: SOCKET NAMESPACE/NAME", func(p *Profile) *[]Place { return &p.Runtime.Holders }, holder},
+		{"clients", "host program that may be connected to a runtime socket: ENGINE PATH", func(p *Profile) *[]Place { return &p.Containers.Clients }, client},
 		{"listeners", "what may listen beyond loopback: PROGRAM PORT", func(p *Profile) *[]Place { return &p.Network.Listen }, twoWords},
 		{"staticPods", "manifest of a static pod", func(p *Profile) *[]Place { return &p.Kubelet.StaticPods }, absolute},
 		{"credentials", "key, token or kubeconfig that belongs on these nodes", func(p *Profile) *[]Place { return &p.Credentials.Allowed }, absolute},
@@ -138,6 +139,14 @@ func twoWords(p string) string {
 func holder(p string) string {
 	if f := strings.Fields(p); len(f) != 2 || !strings.HasPrefix(f[0], "/") || !strings.Contains(f[1], "/") && !strings.HasPrefix(f[1], "container:") {
 		return `it is not "SOCKET NAMESPACE/NAME" or "SOCKET container:NAME"`
+	}
+	return ""
+}
+
+func client(p string) string {
+	f := strings.Fields(p)
+	if len(f) != 2 || strings.Contains(f[0], "*") || absolute(f[1]) != "" {
+		return `it is not "ENGINE PATH"`
 	}
 	return ""
 }

@@ -3,6 +3,7 @@ package verify
 import (
 	"cmp"
 	"slices"
+	"strings"
 
 	"github.com/seaworthy/seaworthy/node"
 	"github.com/seaworthy/seaworthy/profiles"
@@ -36,8 +37,20 @@ func Beyond(facts node.Facts, p *profiles.Profile) map[string][]profiles.Place {
 	}
 	if holders, _, unread := node.SocketHolders.Of(facts); unread == nil {
 		for _, h := range holders {
-			if !holderDeclared(h, p.Runtime.Holders) {
-				add("holders", profiles.Place{Path: h.Socket + " " + holderName(h)})
+			if who := holderName(h.Pod, h.Container); !holderDeclared(h.Socket, who, p.Runtime.Holders) {
+				add("holders", profiles.Place{Path: h.Socket + " " + who})
+			}
+		}
+	}
+	if peers, _, unread := node.SocketPeers.Of(facts); unread == nil {
+		for _, c := range peers {
+			who := holderName(c.Pod, c.Container)
+			switch state := peerState(c, p); {
+			case state != peerUndeclared:
+			case who != "":
+				add("holders", profiles.Place{Path: c.Socket + " " + who})
+			case strings.HasPrefix(c.Program.Path, "/") && !strings.Contains(c.Program.Path, " ") && !c.Program.Memory && !c.Program.Detached && !c.Program.Deleted:
+				add("clients", profiles.Place{Path: c.Engine + " " + c.Program.Path})
 			}
 		}
 	}
