@@ -125,9 +125,8 @@ func readListening(h *Host) (*listeningReading, error) {
 	return r, nil
 }
 
-// heldSockets are where processes were found to hold sockets. An
-// agent looks there first, instead of at every descriptor of the node at every
-// scan.
+// heldSockets are where processes were found to hold sockets. An agent looks
+// there first, instead of at every descriptor of the node at every scan.
 type heldSockets struct {
 	mu sync.Mutex // against a source that was left behind
 	at map[uint64]heldAt

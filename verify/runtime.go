@@ -246,9 +246,9 @@ func judgeSocketHolders(holders []node.SocketHolder, sockets []node.RuntimeSocke
 }
 
 // holderDeclared reports whether a place of the profile, "SOCKET HOLDER", names
-// who holds the socket: HOLDER is a pod ("namespace/name") or a container that no pod has
-// ("container:control"), and a trailing * stands for anything. A program is no
-// holder: every container calls its programs what it likes.
+// who holds the socket: HOLDER is a pod ("namespace/name") or a container that no
+// pod has ("container:control"), and a trailing * stands for anything. A program
+// is no holder: every container calls its programs what it likes.
 func holderDeclared(socket, who string, places []profiles.Place) bool {
 	return slices.ContainsFunc(places, func(p profiles.Place) bool {
 		f := strings.Fields(p.Path)
