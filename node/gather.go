@@ -31,13 +31,14 @@ type gathering struct {
 
 	readings readings
 
-	// held and walked outlive the gathering.
+	// held, peers and walked outlive the gathering.
 	held   *heldSockets
+	peers  *heldSockets
 	walked *walkedInventories
 }
 
 func newGathering(ctx context.Context, h *Host, at time.Time) *gathering {
-	g := &gathering{held: &h.held, walked: &h.walked}
+	g := &gathering{held: &h.held, peers: &h.peers, walked: &h.walked}
 	view := &Host{FS: h.FS, Kernel: h.Kernel, gathering: g}
 	g.mounts = sync.OnceValues(func() (*mountTable, error) {
 		return bounded(ctx, h, "the mount table", at, sharedDeadline, func() (*mountTable, error) { return readMounts(view) })

@@ -51,11 +51,7 @@ var SocketHolders = Source[[]SocketHolder]{
 			return nil, nil, err
 		}
 		sockets, gaps := findSockets(h)
-		for _, g := range t.gaps {
-			if !strings.HasPrefix(g.What, "executables") && !strings.HasPrefix(g.What, "arguments") {
-				gaps = append(gaps, g)
-			}
-		}
+		gaps = append(gaps, t.gapsOfContainers()...)
 		unread := tally{what: "mounts and identities of container processes"}
 		out := []SocketHolder{}
 		exposed := map[*mountNamespace][]exposure{}
@@ -85,15 +81,7 @@ var SocketHolders = Source[[]SocketHolder]{
 			}
 		}
 		gaps = append(gaps, unread.gaps()...)
-		if slices.ContainsFunc(out, func(s SocketHolder) bool { return s.Pod != "" }) {
-			names, err := podNames(h)
-			if err != nil {
-				gaps = append(gaps, GapOf("names of pods", err))
-			}
-			for i := range out {
-				out[i].Pod = cmp.Or(names[out[i].Pod], out[i].Pod)
-			}
-		}
+		gaps = append(gaps, withPodNames(h, out, func(s *SocketHolder) *string { return &s.Pod })...)
 		slices.SortFunc(out, compareHolders)
 		return slices.Compact(out), gaps, nil
 	},
@@ -263,6 +251,31 @@ func (p *process) maps(h *Host, uid, gid uint32) (bool, error) {
 		}
 	}
 	return true, nil
+}
+
+// gapsOfContainers are the gaps of the table without those that are of host
+// processes alone.
+func (t *processTable) gapsOfContainers() []Gap {
+	return slices.DeleteFunc(slices.Clone(t.gaps), func(g Gap) bool {
+		return strings.HasPrefix(g.What, "executables") || strings.HasPrefix(g.What, "arguments")
+	})
+}
+
+// withPodNames replaces the uids of pods in a list by their names, where they are
+// known.
+func withPodNames[T any](h *Host, list []T, pod func(*T) *string) []Gap {
+	if !slices.ContainsFunc(list, func(v T) bool { return *pod(&v) != "" }) {
+		return nil
+	}
+	names, err := podNames(h)
+	for i := range list {
+		at := pod(&list[i])
+		*at = cmp.Or(names[*at], *at)
+	}
+	if err != nil {
+		return []Gap{GapOf("names of pods", err)}
+	}
+	return nil
 }
 
 // podNames are "namespace/name" by uid, from the folders of their logs, which

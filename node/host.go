@@ -26,6 +26,7 @@ type Host struct {
 	running map[string]time.Time // readers that have not returned, and since when
 	kept    map[string]keptFact  // facts of sources that are not read at every scan
 	held    heldSockets          // where the last gathering found the sockets that listen
+	peers   heldSockets          // and the ends of connections to runtime sockets
 	walked  walkedInventories    // how far the inventories of executables have come
 }
 
@@ -128,6 +129,7 @@ const (
 	AskClock     = "clock"           // Clock: adjtimex(2) that changes nothing
 	AskKubelet   = "kubelet-port"    // KubeletAnswer: what the node's own kubelet answers a stranger
 	AskGoBuild   = "go-build"        // GoBuild: what the Go linker wrote into an executable
+	AskUnix      = "unix-sockets"    // UnixSockets: unix_diag over NETLINK_SOCK_DIAG
 )
 
 // Uname is the answer to AskUname.
@@ -183,6 +185,34 @@ type GoBuild struct {
 	// k8s.io/component-base is; "" where it was not, or -trimpath took it out.
 	Kubernetes string `json:"kubernetes,omitempty"`
 }
+
+// UnixSockets is the answer to AskUnix: the unix sockets of a network namespace
+// that have a name and listen or are connected. Both ends of a connection are in
+// the namespace of the program that connected.
+type UnixSockets struct {
+	Namespace string       `json:"namespace"` // as the link ns/net of a process names it: that of this program
+	Sockets   []UnixSocket `json:"sockets"`
+}
+
+// UnixSocket is one end of a connection, or a socket that listens.
+type UnixSocket struct {
+	Inode uint64 `json:"inode"`          // 0 until the connection is accepted
+	Peer  uint64 `json:"peer,omitempty"` // inode of the other end; 0 where that is closed
+	// Name is the path that it was bound to, as the program named it, or "@" and an
+	// abstract name. An end that was accepted has the name of the one that listens.
+	Name  string `json:"name"`
+	State string `json:"state"` // UnixListen or UnixEstablished
+	// File and Dev are the low 32 bits of the inode of the file that it is bound to,
+	// and the major:minor of its file system; of abstract names 0 and "".
+	File uint32 `json:"file,omitempty"`
+	Dev  string `json:"dev,omitempty"`
+}
+
+// The states of a UnixSocket.
+const (
+	UnixListen      = "listen"
+	UnixEstablished = "established"
+)
 
 // FileVerity is the answer to AskVerity.
 type FileVerity struct {

@@ -54,7 +54,7 @@ var Listeners = Source[[]Listener]{
 				wanted[l.inode] = true
 			}
 		}
-		holders, more := t.findHolders(h, wanted)
+		holders, unread := t.findHolders(h, wanted, h.gathering.held, hostNetwork)
 		out := []Listener{}
 		for _, l := range all {
 			v := Listener{Network: l.network, Address: l.address, Port: l.port, Service: serviceAt(l)}
@@ -66,8 +66,13 @@ var Listeners = Source[[]Listener]{
 			}
 			out = append(out, v)
 		}
+		// What is held by nobody, with every descriptor read, the kernel holds (nfsd),
+		// or it was closed meanwhile.
+		if n := len(wanted) - len(holders); n > 0 && unread.count > 0 {
+			gaps = append(gaps, Gap{What: "programs of listening sockets", Code: unread.code, Reason: unread.reason, Count: n, Of: len(wanted)})
+		}
 		slices.SortFunc(out, compareListeners)
-		return slices.Compact(out), append(gaps, more...), nil
+		return slices.Compact(out), gaps, nil
 	},
 }
 
@@ -120,9 +125,8 @@ func readListening(h *Host) (*listeningReading, error) {
 	return r, nil
 }
 
-// heldSockets are where processes were found to hold the sockets that listen. An
-// agent looks there first, instead of at every descriptor of the node at every
-// scan.
+// heldSockets are where processes were found to hold sockets. An agent looks
+// there first, instead of at every descriptor of the node at every scan.
 type heldSockets struct {
 	mu sync.Mutex // against a source that was left behind
 	at map[uint64]heldAt
@@ -157,9 +161,9 @@ func (s *heldSockets) take(wanted map[uint64]bool) map[uint64]heldAt {
 // stillHeld are the processes that hold the sockets wanted where they held them
 // at the last gathering. That a descriptor leads to the socket proves it, whoever
 // has the pid now.
-func (t *processTable) stillHeld(h *Host, wanted map[uint64]bool) map[uint64]*process {
+func (t *processTable) stillHeld(h *Host, wanted map[uint64]bool, held *heldSockets) map[uint64]*process {
 	found := map[uint64]*process{}
-	for inode, at := range h.gathering.held.take(wanted) {
+	for inode, at := range held.take(wanted) {
 		p, ok := t.byPID(at.pid)
 		if !ok {
 			continue
@@ -175,16 +179,27 @@ func (t *processTable) stillHeld(h *Host, wanted map[uint64]bool) map[uint64]*pr
 // maxDescriptors bounds how many descriptors are looked at for one scan.
 const maxDescriptors = 50_000
 
-// findHolders looks for processes that hold the sockets wanted, in the network
-// namespace of process 1: process 1 first, which holds the sockets of units that
-// wait, then host processes, then containers that share the host's network. It
-// ends when all are found.
-func (t *processTable) findHolders(h *Host, wanted map[uint64]bool) (map[uint64]*process, []Gap) {
-	found := t.stillHeld(h, wanted)
-	unread := tally{what: "descriptors of processes that may hold a listening socket"}
-	host, err := h.ReadLink("proc/1/ns/net")
-	if err != nil && !vanished(err) {
-		unread.add(1, err)
+// network says which processes may hold a socket.
+type network int
+
+const (
+	hostNetwork network = iota // those in the network namespace of process 1
+	anyNetwork                 // all: a program keeps its sockets when it changes its namespace
+)
+
+// findHolders looks for processes that hold the sockets wanted, first where they
+// were held before: process 1 first, which holds the sockets of units that wait,
+// then host processes, then containers. It ends when all are found, and counts the
+// processes whose descriptors could not be read.
+func (t *processTable) findHolders(h *Host, wanted map[uint64]bool, held *heldSockets, in network) (map[uint64]*process, tally) {
+	found := t.stillHeld(h, wanted, held)
+	unread := tally{}
+	host := ""
+	if in == hostNetwork {
+		var err error
+		if host, err = h.ReadLink("proc/1/ns/net"); err != nil && !vanished(err) {
+			unread.add(1, err)
+		}
 	}
 	order := slices.Collect(t.hostProcesses())
 	for i := range t.processes {
@@ -199,8 +214,10 @@ func (t *processTable) findHolders(h *Host, wanted map[uint64]bool) (map[uint64]
 		}
 		// Where process 1's namespace is not known, all are looked at: the inode
 		// of a socket is unique on the system.
-		if ns, err := h.ReadLink(p.dir + "/ns/net"); vanished(err) || err == nil && host != "" && ns != host {
-			continue
+		if in == hostNetwork {
+			if ns, err := h.ReadLink(p.dir + "/ns/net"); vanished(err) || err == nil && host != "" && ns != host {
+				continue
+			}
 		}
 		unread.of++
 		fds, err := h.ReadDir(p.dir+"/fd", maxDescriptors)
@@ -229,17 +246,11 @@ func (t *processTable) findHolders(h *Host, wanted map[uint64]bool) (map[uint64]
 			inode, err := strconv.ParseUint(strings.TrimSuffix(number, "]"), 10, 64)
 			if _, known := found[inode]; err == nil && wanted[inode] && !known {
 				found[inode] = p
-				h.gathering.held.add(inode, heldAt{p.pid, fd.Name})
+				held.add(inode, heldAt{p.pid, fd.Name})
 			}
 		}
 	}
-	if len(found) == len(wanted) {
-		return found, nil
-	}
-	if unread.count > 0 {
-		return found, []Gap{{What: "programs of listening sockets", Code: unread.code, Reason: unread.reason, Count: len(wanted) - len(found), Of: len(wanted)}}
-	}
-	return found, nil // held by the kernel (nfsd), or closed meanwhile
+	return found, unread
 }
 
 // servicePorts are TCP ports by convention. Sources: kubernetes.io "Ports and

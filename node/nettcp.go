@@ -86,15 +86,34 @@ func hexAddress(s string) (netip.Addr, error) {
 // acceptsConnections is __SO_ACCEPTCON in the flags of a unix socket.
 const acceptsConnections = 0x10000
 
-// parseUnix parses /proc/<pid>/net/unix and returns what listens under a name.
-// The kernel shows NUL as @ and escapes nothing: a socket's name may hold a
+// unixLine is a socket in /proc/<pid>/net/unix.
+type unixLine struct {
+	flags uint64
+	state string // "01" unconnected, "03" connected: include/uapi/linux/net.h
+	inode uint64
+	name  string // "" for none
+}
+
+// parseUnix returns what listens under a name in /proc/<pid>/net/unix.
+func parseUnix(b []byte) ([]listening, error) {
+	lines, err := parseUnixTable(b)
+	var out []listening
+	for _, l := range lines {
+		if l.flags&acceptsConnections != 0 && l.name != "" {
+			out = append(out, listening{"unix", l.name, 0, l.inode})
+		}
+	}
+	return out, err
+}
+
+// parseUnixTable parses /proc/<pid>/net/unix. The kernel shows NUL as @ and escapes nothing: a socket's name may hold a
 // newline and so look like a line of its own, with whatever it likes in it.
 // Source: proc_pid_net(5).
-func parseUnix(b []byte) ([]listening, error) {
+func parseUnixTable(b []byte) ([]unixLine, error) {
 	if len(b) == 0 || b[len(b)-1] != '\n' {
 		return nil, fmt.Errorf("the table of sockets is cut: no newline at its end")
 	}
-	var out []listening
+	var out []unixLine
 	n := 0
 	for line := range bytes.Lines(b) {
 		text := string(line[:len(line)-1])
@@ -129,10 +148,7 @@ func parseUnix(b []byte) ([]listening, error) {
 		if err != nil {
 			return nil, fmt.Errorf("socket line %d %.200q: inode %q", n, text, f[6])
 		}
-		name := strings.TrimPrefix(rest, " ")
-		if flags&acceptsConnections != 0 && name != "" {
-			out = append(out, listening{"unix", name, 0, inode})
-		}
+		out = append(out, unixLine{flags, f[5], inode, strings.TrimPrefix(rest, " ")})
 	}
 	return out, nil
 }

@@ -87,6 +87,8 @@ var wellKnownSockets = []struct{ engine, path string }{
 type foundSocket struct {
 	RuntimeSocket
 	real string // absolute, all links followed
+	dev  string // major:minor of its file system
+	ino  uint64
 }
 
 // findSockets looks at the well-known places; it opens nothing.
@@ -161,7 +163,8 @@ func socketAt(h *Host, engine, name string) (foundSocket, error) {
 	if info, err = h.Lstat(real[1:]); err != nil {
 		return s, err
 	}
-	s.real, s.Type, s.Mode, s.UID, s.GID = real, info.Type, info.Mode, info.UID, info.GID
+	s.real, s.dev, s.ino = real, info.Dev, info.Ino
+	s.Type, s.Mode, s.UID, s.GID = info.Type, info.Mode, info.UID, info.GID
 	label, err := h.Xattr(real[1:], "security.selinux")
 	switch {
 	case err == nil:

@@ -17,6 +17,7 @@ func Sources() []AnySource {
 		RuntimeSockets,
 		Listeners,
 		SocketHolders,
+		SocketPeers,
 		Kubelet,
 		Reservation,
 		ReservationUse,

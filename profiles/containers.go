@@ -13,6 +13,11 @@ type Containers struct {
 	// Binaries are programs of engines and network plugins that may be on writable
 	// storage.
 	Binaries []Place `json:"binaries"`
+	// Clients are host programs that may be connected to a runtime socket, as
+	// "ENGINE PROGRAM": ENGINE is one of the fact socket-peers, PROGRAM the path of a
+	// program, or the name of one that is part of the image or that Processes allows;
+	// a trailing * stands for anything. Pods that may are Runtime.Holders.
+	Clients []Place `json:"clients"`
 	// Registries are registries that may be asked without a verified certificate.
 	Registries []Place `json:"registries"`
 	// NRIPlugins are plugins that the engine may start.
@@ -37,5 +42,6 @@ type SecurityAgent struct {
 // inherit adds what is common to all systems.
 func (c *Containers) inherit(common Containers) {
 	c.Reaching = slices.Concat(c.Reaching, common.Reaching)
+	c.Clients = slices.Concat(c.Clients, common.Clients)
 	c.Agents = slices.Concat(c.Agents, common.Agents)
 }

@@ -95,6 +95,7 @@ func Kinds() []Kind {
 		{"kubeletPlugins", "volume plugin, credential provider or socket of a device plugin", func(p *Profile) *[]Place { return &p.Persistence.Kubelet }, absolute},
 		{"bpfPrograms", "eBPF program: TYPE NAME, or TYPE NAME TAG", func(p *Profile) *[]Place { return &p.Persistence.BPF }, programWords},
 		{"bpfPins", "path on a file system of type bpf", func(p *Profile) *[]Place { return &p.Persistence.Pins }, absolute},
+		{"clients", "host program that may be connected to a runtime socket: ENGINE PATH", func(p *Profile) *[]Place { return &p.Containers.Clients }, client},
 		{"listeners", "what may listen beyond loopback: PROGRAM PORT", func(p *Profile) *[]Place { return &p.Network.Listen }, twoWords},
 		{"staticPods", "manifest of a static pod", func(p *Profile) *[]Place { return &p.Kubelet.StaticPods }, absolute},
 		{"credentials", "key, token or kubeconfig that belongs on these nodes", func(p *Profile) *[]Place { return &p.Credentials.Allowed }, absolute},
@@ -166,6 +167,14 @@ func holder(p string) string {
 func programWords(p string) string {
 	if f := strings.Fields(p); len(f) < 2 || len(f) > 3 || f[1] == "*" || strings.Contains(f[0], "*") {
 		return `it is not "TYPE NAME" or "TYPE NAME TAG"`
+	}
+	return ""
+}
+
+func client(p string) string {
+	f := strings.Fields(p)
+	if len(f) != 2 || strings.Contains(f[0], "*") || absolute(f[1]) != "" {
+		return `it is not "ENGINE PATH"`
 	}
 	return ""
 }

@@ -72,6 +72,8 @@ func TestMistakesInAnOverlay(t *testing.T) {
 		{"a writable folder of the image", head + "    mounts: [{path: /usr/lib/modules/*}]\n", `it belongs to the OS image`},
 		{"a sum that is none", head + "    executables: [{path: /opt/x, sha256: abc}]\n", `6:42: sha256: "abc" is no SHA-256 in 64 hexadecimal digits`},
 		{"a holder without a pod", head + "    holders: [{path: /run/containerd/containerd.sock}]\n", `it is not "SOCKET NAMESPACE/NAME"`},
+		{"a client of any engine", head + "    clients: [{path: '* /usr/bin/ctr'}]\n", `it is not "ENGINE PATH"`},
+		{"a client by its name alone", head + "    clients: [{path: containerd ctr}]\n", `it is not "ENGINE PATH"`},
 		{"any value of a parameter", head + "    sysctls: {kernel.kptr_restrict: any}\n", `6:14: sysctls: kernel.kptr_restrict: "any" is not one of == X, >= N, <= N`},
 		{"an anchor in place of a mapping", head + "    mounts: [&a {path: /opt/x}, *a]\n", "this is not a mapping"},
 	} {

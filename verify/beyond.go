@@ -26,6 +26,7 @@ func Beyond(facts node.Facts, p *profiles.Profile) map[string][]profiles.Place {
 	b.mounts(mounts, p)
 	b.extensions(facts, mounts, p)
 	b.holders(facts, p)
+	b.peers(facts, p)
 	b.containers(facts, p)
 	b.listeners(facts, p)
 	b.definitions(facts, mounts, p)
@@ -107,8 +108,26 @@ func (b beyond) holders(facts node.Facts, p *profiles.Profile) {
 		return
 	}
 	for _, h := range holders {
-		if !holderDeclared(h, p.Runtime.Holders) {
-			b.add("holders", profiles.Place{Path: h.Socket + " " + anyCopy(holderName(h))})
+		if who := holderName(h.Pod, h.Container); !holderDeclared(h.Socket, who, p.Runtime.Holders) {
+			b.add("holders", profiles.Place{Path: h.Socket + " " + anyCopy(who)})
+		}
+	}
+}
+
+// peers are who is connected to a runtime socket.
+func (b beyond) peers(facts node.Facts, p *profiles.Profile) {
+	peers, _, missing := node.SocketPeers.Of(facts)
+	if missing != nil {
+		return
+	}
+	for _, c := range peers {
+		known := strings.HasPrefix(c.Program.Path, "/") && !strings.Contains(c.Program.Path, " ") && !c.Program.Memory && !c.Program.Detached && !c.Program.Deleted
+		switch who := holderName(c.Pod, c.Container); {
+		case peerState(c, p) != peerUndeclared:
+		case who != "":
+			b.add("holders", profiles.Place{Path: c.Socket + " " + anyCopy(who)})
+		case known:
+			b.add("clients", profiles.Place{Path: c.Engine + " " + c.Program.Path})
 		}
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/seaworthy/seaworthy/profiles"
 )
 
-var runtimeChecks = []Check{runtimeSocketClosed, runtimeNotOnNetwork, runtimeSocketUnreached, singleEngine}
+var runtimeChecks = []Check{runtimeSocketClosed, runtimeNotOnNetwork, runtimeSocketUnreached, runtimeSocketPeersDeclared, singleEngine}
 
 // runtimeRefs is what every check of the container runtime is evidence for.
 var runtimeRefs = []Ref{
@@ -225,7 +225,7 @@ func judgeSocketHolders(holders []node.SocketHolder, sockets []node.RuntimeSocke
 			who = "pod " + h.Pod + " (" + h.Program + ")"
 		}
 		item := fmt.Sprintf("%s ← %s by %s as %s", h.Socket, who, h.By, h.As)
-		if holderDeclared(h, g.Profile.Runtime.Holders) {
+		if holderDeclared(h.Socket, holderName(h.Pod, h.Container), g.Profile.Runtime.Holders) {
 			declared = append(declared, item)
 		} else {
 			bad = append(bad, item)
@@ -246,23 +246,22 @@ func judgeSocketHolders(holders []node.SocketHolder, sockets []node.RuntimeSocke
 }
 
 // holderDeclared reports whether a place of the profile, "SOCKET HOLDER", names
-// this one: HOLDER is a pod ("namespace/name") or a container that no pod has
-// ("container:control"), and a trailing * stands for anything. A program is no
-// holder: every container calls its programs what it likes.
-func holderDeclared(h node.SocketHolder, places []profiles.Place) bool {
-	who := holderName(h)
+// who holds the socket: HOLDER is a pod ("namespace/name") or a container that no
+// pod has ("container:control"), and a trailing * stands for anything. A program
+// is no holder: every container calls its programs what it likes.
+func holderDeclared(socket, who string, places []profiles.Place) bool {
 	return slices.ContainsFunc(places, func(p profiles.Place) bool {
 		f := strings.Fields(p.Path)
-		return len(f) == 2 && beginsAs(h.Socket, f[0]) && beginsAs(who, f[1])
+		return len(f) == 2 && beginsAs(socket, f[0]) && beginsAs(who, f[1])
 	})
 }
 
-// holderName is the holder of a socket as profiles name it.
-func holderName(h node.SocketHolder) string {
-	if h.Pod == "" {
-		return "container:" + h.Container
+// holderName is a container as profiles name it, "" for none.
+func holderName(pod, container string) string {
+	if pod == "" && container != "" {
+		return "container:" + container
 	}
-	return h.Pod
+	return pod
 }
 
 // beginsAs compares s with a pattern that may end in * for anything.

@@ -16,6 +16,7 @@ var runtimeDamages = []Damage{
 	{Check: "runtime-socket-closed", Node: runtimeNode, What: "chmod 666 containerd.sock", Sound: containerdSocket(0o660), Do: containerdSocket(0o666)},
 	{Check: "runtime-not-on-network", Node: runtimeNode, What: "something listens on Docker's port", Sound: all(noDescriptors, listen("0100007F:0947")), Do: listen("00000000:0947")},
 	{Check: "runtime-socket-unreached", Node: runtimeNode, What: "a pod mounts the socket of containerd", Sound: all(containerdSocket(0o660), container(aPod{})), Do: container(aPod{mounts: "62 60 0:24 /containerd/containerd.sock /x.sock rw - tmpfs tmpfs rw\n"})},
+	{Check: "runtime-socket-peers-declared", Node: runtimeNode, What: "ctr is connected to containerd", Sound: connected("/usr/bin/kubelet"), Do: connected("/usr/bin/ctr")},
 	{Check: "single-engine", Node: runtimeNode, What: "docker.socket was started beside containerd", Sound: containerdSocket(0o660), Do: socketAt("run/docker.sock", 0o660)},
 
 	{Check: "host-reaching-containers-declared", Node: runtimeNode, What: "a pod mounts the folder of all logs", Sound: container(aPod{}), Do: container(aPod{mounts: hostFolder("/var/log")})},
@@ -79,11 +80,40 @@ func listen(address string) func(*capture.Tape) {
 	}
 }
 
-// noDescriptors says of the processes of runtimeNode that they have none open.
+// noDescriptors says of the processes of runtimeNode that they have none open, and
+// are in the host's network namespace.
 func noDescriptors(t *capture.Tape) {
 	for _, pid := range []string{"1", "262", "267", "269"} {
 		t.Dir("proc/" + pid + "/fd")
+		t.Link("proc/"+pid+"/ns/net", hostNamespaces["net"])
 	}
+}
+
+// connected puts a program of the image on the node that is connected to containerd.
+func connected(exe string) func(*capture.Tape) {
+	return func(t *capture.Tape) {
+		containerdSocket(0o660)(t)
+		noDescriptors(t)
+		hostProcess(t, exe, "/system.slice/kubelet.service")
+		t.Dir(addedProcess+"fd", node.DirEntry{Name: "3", Type: node.Symlink})
+		t.Link(addedProcess+"fd/3", "socket:[4712]")
+		t.Answer(node.Question{Kind: node.AskUnix}, node.UnixSockets{Namespace: hostNamespaces["net"], Sockets: []node.UnixSocket{
+			{Inode: 4711, Peer: 4712, Name: "/run/containerd/containerd.sock", State: node.UnixEstablished, Dev: "0:24"},
+		}})
+	}
+}
+
+// hostProcess puts a program of the image on the node, in a cgroup.
+func hostProcess(t *capture.Tape, exe, cgroup string) {
+	addProcess(t)
+	status(t, "CapPrm:\t000001ffffffffff\nCapBnd:\t000001ffffffffff\nNoNewPrivs:\t0\nSeccomp:\t0\n")
+	t.Link(addedProcess+"exe", exe)
+	t.File(addedProcess+"cmdline", exe+"\x00")
+	t.File(addedProcess+"cgroup", "0::"+cgroup+"\n")
+	for ns, link := range hostNamespaces {
+		t.Link(addedProcess+"ns/"+ns, link)
+	}
+	t.Answer(node.Question{Kind: node.AskExe, Of: "proc/" + addedPID}, node.Executable{Mount: 32, Dev: "253:0"})
 }
 
 // The process that these damages add, and the pod and container that it is in.
@@ -180,15 +210,7 @@ func status(t *capture.Tape, more string) {
 // be, with this configuration.
 func engine(config string) func(*capture.Tape) {
 	return func(t *capture.Tape) {
-		addProcess(t)
-		status(t, "CapPrm:\t000001ffffffffff\nCapBnd:\t000001ffffffffff\nNoNewPrivs:\t0\nSeccomp:\t0\n")
-		t.Link(addedProcess+"exe", "/usr/bin/containerd")
-		t.File(addedProcess+"cmdline", "/usr/bin/containerd\x00")
-		t.File(addedProcess+"cgroup", "0::/system.slice/containerd.service\n")
-		for ns, link := range hostNamespaces {
-			t.Link(addedProcess+"ns/"+ns, link)
-		}
-		t.Answer(node.Question{Kind: node.AskExe, Of: "proc/" + addedPID}, node.Executable{Mount: 32, Dev: "253:0"})
+		hostProcess(t, "/usr/bin/containerd", "/system.slice/containerd.service")
 		for _, dir := range []string{".", "etc", "etc/containerd", "usr", "usr/bin"} {
 			t.Info(dir, node.FileInfo{Type: node.Directory, Mode: 0o755, Dev: "254:16"})
 		}

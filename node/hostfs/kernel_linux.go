@@ -43,6 +43,8 @@ func (k *kernel) Ask(q node.Question) (json.RawMessage, error) {
 		v, err = k.kubeletPort(q.Of)
 	case node.AskGoBuild:
 		v, err = k.goBuild(q.Of)
+	case node.AskUnix:
+		v, err = k.unixSockets()
 	default:
 		err = unix.ENOSYS
 	}
