@@ -88,7 +88,7 @@ func TestRuntimeSocketPeersDeclared(t *testing.T) {
 
 func TestBeyondPeers(t *testing.T) {
 	memory := node.Program{Path: "/memfd:x", Memory: true}
-	facts := withFact(nil, node.SocketPeers, []node.SocketPeer{
+	facts := withFact(withFact(nil, node.Mounts, []node.Mount{}), node.SocketPeers, []node.SocketPeer{
 		peerOf(node.Program{Path: "/opt/agent/agent"}), peerOf(node.Program{Path: "/opt/agent/agent"}), peerOf(memory), peerOf(node.Program{Path: "comm-only"}),
 		peerOf(node.Program{Path: "/app"}, func(p *node.SocketPeer) { p.Pod, p.Container = "default/agent", "6f3c" }),
 	})

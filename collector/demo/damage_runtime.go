@@ -83,9 +83,11 @@ func listen(address string) func(*capture.Tape) {
 // noDescriptors says of the processes of runtimeNode that they have none open, and
 // are in the host's network namespace.
 func noDescriptors(t *capture.Tape) {
-	for _, pid := range []string{"1", "262", "267", "269"} {
-		t.Dir("proc/" + pid + "/fd")
-		t.Link("proc/"+pid+"/ns/net", hostNamespaces["net"])
+	for _, e := range t.Exchanges() {
+		if m := executableLink.FindStringSubmatch(e.What); m != nil && e.Op == "readlink" && e.Err == nil {
+			t.Dir(m[1] + "/fd")
+			t.Link(m[1]+"/ns/net", hostNamespaces["net"])
+		}
 	}
 }
 
