@@ -119,6 +119,7 @@ const (
 	AskExe       = "executable"      // Executable: statx(2) of a process's exe, whose folder in /proc is the path
 	AskClock     = "clock"           // Clock: adjtimex(2) that changes nothing
 	AskKubelet   = "kubelet-port"    // KubeletAnswer: what the node's own kubelet answers a stranger
+	AskGoBuild   = "go-build"        // GoBuild: what the Go linker wrote into an executable
 )
 
 // Uname is the answer to AskUname.
@@ -163,6 +164,16 @@ type Subvolume struct {
 type Executable struct {
 	Mount uint64 `json:"mount"` // number of its mount, as in proc_pid_mountinfo(5); 0 before Linux 5.8
 	Dev   string `json:"dev"`   // major:minor of its file system
+}
+
+// GoBuild is the answer to AskGoBuild. Source: runtime/debug.BuildInfo.
+type GoBuild struct {
+	Go      string `json:"go"`      // the compiler's version
+	Module  string `json:"module"`  // path of the main module
+	Version string `json:"version"` // its version, or "(devel)"
+	// Kubernetes is what the linker was told that version.gitVersion of
+	// k8s.io/component-base is; "" where it was not, or -trimpath took it out.
+	Kubernetes string `json:"kubernetes,omitempty"`
 }
 
 // FileVerity is the answer to AskVerity.

@@ -19,6 +19,11 @@ type KubeletState struct {
 	Program string `json:"program"`
 	// Embedder is "k3s", "rke2" or another program's name where Found is "embedded".
 	Embedder string `json:"embedder,omitempty"`
+	// Version is the release of Kubernetes that runs ("v1.31.2"), "" where it could
+	// not be told. VersionFrom is where that was read, or why it could not be told,
+	// which is no gap: what depends on it says so.
+	Version     string `json:"version"`
+	VersionFrom string `json:"versionFrom"`
 	// Config is the file that --config names, ConfigDir the folder that
 	// --config-dir names; "" where the argument is not there.
 	Config    string `json:"config"`
@@ -38,7 +43,8 @@ type KubeletState struct {
 	// Unknown are keys that this program does not know, with their place.
 	Unknown []string `json:"unknown"`
 	// Unread are the gaps that are places of settings. What is not in Values may
-	// stand there, and what comes from a file may be overridden there.
+	// stand there, and what comes from a file may be overridden there. One in part
+	// "values" is a file, so that Flags are all that there are.
 	Unread []Gap `json:"unread"`
 	// Flags are the names of the arguments, sorted, without values.
 	Flags []string `json:"flags"`
@@ -61,7 +67,10 @@ type KubeletOverride struct {
 
 // KubeletFile is a file that matters to the kubelet. Its content is not kept.
 type KubeletFile struct {
-	Role string `json:"role"` // "config", "drop-in", "kubeconfig", "bootstrap-kubeconfig", "client-ca"
+	// Role is "config", "drop-in", "kubeconfig", "bootstrap-kubeconfig", "client-ca",
+	// "serving-certificate" or "serving-key"; of other sources "static-pods",
+	// "manifest", "unit" or "environment".
+	Role string `json:"role"`
 	Path string `json:"path"`
 	// Found is "yes", "no", or "unknown" where the program may not see it.
 	Found string `json:"found"`
@@ -96,6 +105,7 @@ type kubeletReading struct {
 	// values rather than text.
 	settings *kubeletSettings
 	args     []kubeletArg
+	cgroup   string            // of the process
 	read     map[string][]byte // by path relative to the root
 }
 
@@ -143,6 +153,8 @@ func readKubelet(h *Host) (*kubeletReading, error) {
 	if p.exe == "" {
 		r.state.Program = p.comm
 	}
+	r.cgroup = p.cgroup
+	r.readVersion(h, table, p)
 	if found.others > 0 {
 		r.unread("other kubelets of this node", &Error{"choosing", "kubelet", Failed, "several kubelets run with different arguments; the one with the lowest process number was read"})
 	}
@@ -167,9 +179,13 @@ func readKubelet(h *Host) (*kubeletReading, error) {
 	return r.finish(), nil
 }
 
-// unread notes a place of settings that could not be read.
-func (r *kubeletReading) unread(what string, err error) {
-	g := GapOf(what, err)
+// unread notes a place of arguments that could not be read, and therefore of
+// settings and of files that are named; unreadFile one of settings alone.
+func (r *kubeletReading) unread(what string, err error) { r.note(GapOf(what, err)) }
+
+func (r *kubeletReading) unreadFile(what string, err error) { r.note(GapOf(what, err).In("values")) }
+
+func (r *kubeletReading) note(g Gap) {
 	r.state.Unread = append(r.state.Unread, g)
 	r.gaps = append(r.gaps, g)
 }
@@ -196,38 +212,47 @@ func (r *kubeletReading) readPlaces(h *Host) {
 	}
 	if dir := r.arg("dynamic-config-dir"); dir != "" {
 		// Removed in 1.24: the API server could replace the whole configuration.
-		r.unread("the dynamic configuration in "+dir, &Error{"reading", dir, Unsupported, "dynamic kubelet configuration is not followed"})
+		r.unreadFile("the dynamic configuration in "+dir, &Error{"reading", dir, Unsupported, "dynamic kubelet configuration is not followed"})
 	}
 	for _, err := range r.settings.mergeArgs(r.args) {
-		r.unread("an argument of the kubelet", err)
+		r.unreadFile("an argument of the kubelet", err)
 	}
 	r.addFile(h, "kubeconfig", r.arg("kubeconfig"))
 	r.readCredential(h, r.arg("kubeconfig"))
 	for _, name := range []string{"bootstrap-kubeconfig", "experimental-bootstrap-kubeconfig"} {
 		r.addFile(h, "bootstrap-kubeconfig", r.arg(name))
 	}
-	if ca, ok := r.settings.values["authentication.x509.clientCAFile"]; ok {
-		name, _ := ca.value.(string)
-		if name != "" && !path.IsAbs(name) && strings.HasPrefix(ca.from[0], "file ") {
-			// The kubelet resolves paths in its file against the file's folder.
-			// Source: pkg/kubelet/kubeletconfig/configfiles.
-			name = path.Join(path.Dir(strings.TrimPrefix(ca.from[0], "file ")), name)
-		}
-		r.addFile(h, "client-ca", name)
+	r.addFile(h, "client-ca", r.place("authentication.x509.clientCAFile"))
+	r.addFile(h, "serving-certificate", r.place("tlsCertFile"))
+	r.addFile(h, "serving-key", r.place("tlsPrivateKeyFile"))
+}
+
+// place is the path that a setting names, "" where it names none. The kubelet
+// resolves the paths in its files against the folder of that file.
+// Source: pkg/kubelet/kubeletconfig/configfiles.
+func (r *kubeletReading) place(key string) string {
+	s, ok := r.settings.values[key]
+	if !ok {
+		return ""
 	}
+	name, _ := s.value.(string)
+	if name != "" && !path.IsAbs(name) && strings.HasPrefix(s.from[0], "file ") {
+		return path.Join(path.Dir(strings.TrimPrefix(s.from[0], "file ")), name)
+	}
+	return name
 }
 
 func (r *kubeletReading) readConfig(h *Host, role, name string) {
 	what := "kubelet configuration " + name
 	if !path.IsAbs(name) {
-		r.unread(what, &Error{"reading", name, Unsupported, "the path is relative to the kubelet's working directory, which is not known"})
+		r.unreadFile(what, &Error{"reading", name, Unsupported, "the path is relative to the kubelet's working directory, which is not known"})
 		return
 	}
 	r.addFile(h, role, name)
 	rel := strings.TrimPrefix(path.Clean(name), "/")
 	b, err := h.ReadSecret(rel, maxKubeletConfig, redactKubeletConfig)
 	if err != nil {
-		r.unread(what, err)
+		r.unreadFile(what, err)
 		return
 	}
 	r.read[rel] = b
@@ -236,7 +261,7 @@ func (r *kubeletReading) readConfig(h *Host, role, name string) {
 		err = r.settings.mergeFile(config, "file "+path.Clean(name))
 	}
 	if err != nil {
-		r.unread(what, err)
+		r.unreadFile(what, err)
 	}
 }
 
@@ -246,13 +271,13 @@ func (r *kubeletReading) readConfig(h *Host, role, name string) {
 func (r *kubeletReading) readDropIns(h *Host, dir string) {
 	what := "kubelet configuration folder " + dir
 	if !path.IsAbs(dir) {
-		r.unread(what, &Error{"listing", dir, Unsupported, "the path is relative to the kubelet's working directory, which is not known"})
+		r.unreadFile(what, &Error{"listing", dir, Unsupported, "the path is relative to the kubelet's working directory, which is not known"})
 		return
 	}
 	top := strings.TrimPrefix(path.Clean(dir), "/")
 	info, err := h.Lstat(top)
 	if err != nil {
-		r.unread(what, err)
+		r.unreadFile(what, err)
 		return
 	}
 	if info.Type != Directory && !strings.HasSuffix(dir, "/") {
@@ -266,7 +291,7 @@ func (r *kubeletReading) readDropIns(h *Host, dir string) {
 			err = &Error{"listing", "/" + name, TooLarge, "more than 8 folders deep"}
 		}
 		if err != nil {
-			r.unread(what, err)
+			r.unreadFile(what, err)
 			return
 		}
 		for _, e := range entries {
@@ -276,7 +301,7 @@ func (r *kubeletReading) readDropIns(h *Host, dir string) {
 				walk(inner, depth+1)
 			case path.Ext(e.Name) != ".conf":
 			case left == 0:
-				r.unread(what, &Error{"reading", "/" + name, TooLarge, "more than 200 files"})
+				r.unreadFile(what, &Error{"reading", "/" + name, TooLarge, "more than 200 files"})
 				return
 			default:
 				left--
@@ -293,18 +318,26 @@ func (r *kubeletReading) addFile(h *Host, role, name string) {
 	if name == "" {
 		return
 	}
-	f := KubeletFile{Role: role, Path: name, Found: "unknown"}
-	if path.IsAbs(name) {
-		f.Path = path.Clean(name)
-		info, err := h.Stat(strings.TrimPrefix(f.Path, "/"))
-		switch {
-		case err == nil:
-			f.Found, f.Mode, f.UID, f.GID = "yes", info.Mode, info.UID, info.GID
-		case IsAbsent(err):
-			f.Found = "no"
-		}
-	}
+	f, _ := kubeletFile(h, role, name)
 	r.state.Files = append(r.state.Files, f)
+}
+
+// kubeletFile is mode and owner of what a path leads to, and why they are not
+// known.
+func kubeletFile(h *Host, role, name string) (KubeletFile, error) {
+	f := KubeletFile{Role: role, Path: name, Found: "unknown"}
+	if !path.IsAbs(name) {
+		return f, nil
+	}
+	f.Path = path.Clean(name)
+	info, err := h.Stat(strings.TrimPrefix(f.Path, "/"))
+	switch {
+	case err == nil:
+		f.Found, f.Mode, f.UID, f.GID = "yes", info.Mode, info.UID, info.GID
+	case IsAbsent(err):
+		f.Found = "no"
+	}
+	return f, err
 }
 
 // finish makes the state out of the settings, without a nil list in it.

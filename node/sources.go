@@ -23,6 +23,8 @@ func Sources() []AnySource {
 		PassingMounts,
 		// extensions and changes of the image
 		// boot and kernel
+		StaticPods,
+		KubeletUnit,
 		// kubelet's port and certificate
 		KubeletServing,
 		// containers and runtime configuration

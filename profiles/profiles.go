@@ -182,6 +182,12 @@ type Kubelet struct {
 	// NoKubeReserved explains why the system sets only systemReserved (or the reverse).
 	NoKubeReserved   string `json:"noKubeReserved"`
 	NoSystemReserved string `json:"noSystemReserved"`
+	// HostnameOverride explains why the system gives the kubelet a name of its own
+	// choice (--hostname-override).
+	HostnameOverride string `json:"hostnameOverride"`
+	// StaticPods are manifests, by path, and web addresses, without port, from which
+	// the kubelet may make pods.
+	StaticPods []Place `json:"staticPods"`
 }
 
 // Common is what is expected of every container-optimized system.

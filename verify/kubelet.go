@@ -10,8 +10,10 @@ import (
 	"github.com/seaworthy/seaworthy/node"
 )
 
-// kubeletChecks are what CIS and the STIG ask of a kubelet, judged by what it
-// was started with, not by where some distribution keeps its files.
+// kubeletChecks are what CIS asks of a kubelet, and what else decides who may do
+// what with it, judged by what it was started with and what takes effect, not by
+// where some distribution keeps its files. The form that the STIG asks for is
+// judged by [kubeletFormChecks].
 var kubeletChecks = []Check{
 	KubeletAnonymousOff,
 	KubeletAuthorizationWebhook,
@@ -21,6 +23,30 @@ var kubeletChecks = []Check{
 	KubeletTLSFloor,
 	KubeletKernelDefaultsProtected,
 	KubeletConfigClosed,
+	KubeletAuthenticationWebhook,
+	KubeletServingCertificateIssued,
+	KubeletServingCertificateRotates,
+	KubeletStreamsTimeOut,
+	KubeletEventRateBounded,
+	KubeletProfilingOff,
+	KubeletLogQueryOff,
+	KubeletHealthzLocal,
+	KubeletHostnameOwn,
+	KubeletChainsKept,
+	KubeletPodPIDsLimited,
+	KubeletSeccompDefaultOn,
+	KubeletNoUnsafeSysctls,
+	KubeletLogsRotate,
+	KubeletImageCollectionOn,
+	KubeletStaticPodsDeclared,
+	KubeletStaticPodURLDeclared,
+	KubeletDynamicAuditingOff,
+	KubeletDynamicConfigurationOff,
+	KubeletPodSecurityKept,
+	KubeletSettingsAgree,
+	KubeletKubeconfigClosed,
+	KubeletClientCAClosed,
+	KubeletUnitClosed,
 }
 
 // onKubelet makes a judge of the kubelet that has nothing to say where none runs.
@@ -59,7 +85,7 @@ var KubeletAnonymousOff = Check{
 	ID: "kubelet-anonymous-off", Rev: 1, Topic: KubeletTopic, Severity: Critical,
 	Title: "the kubelet answers no anonymous requests",
 	Refs: []Ref{
-		{cisKubernetes, "4.2.1"}, {kubernetesSTIG, "V-242391"},
+		{cisKubernetes, "4.2.1"},
 		{sp80053, "AC-14"}, {sp80053, "CM-6"}, {grundschutz, "APP.4.4.A3"}, {pciDSS, "2.2.1"},
 	},
 	Help: Help{
@@ -87,7 +113,7 @@ var KubeletAuthorizationWebhook = Check{
 	ID: "kubelet-authorization-webhook", Rev: 1, Topic: KubeletTopic, Severity: Critical,
 	Title: "the kubelet asks the API server what a caller may do",
 	Refs: []Ref{
-		{cisKubernetes, "4.2.2"}, {kubernetesSTIG, "V-242392"},
+		{cisKubernetes, "4.2.2"},
 		{sp80053, "AC-3"}, {sp80053, "CM-6"}, {grundschutz, "APP.4.4.A3"}, {pciDSS, "2.2.1"},
 	},
 	Help: Help{
@@ -118,7 +144,7 @@ var KubeletReadOnlyPortClosed = Check{
 	ID: "kubelet-read-only-port-closed", Rev: 1, Topic: KubeletTopic, Severity: High,
 	Title: "the kubelet's read-only port is closed",
 	Refs: []Ref{
-		{cisKubernetes, "4.2.4"}, {kubernetesSTIG, "V-242387"},
+		{cisKubernetes, "4.2.4"},
 		{sp80053, "CM-7"}, {sp80053, "SC-8"}, {pciDSS, "2.2.4"},
 	},
 	Help: Help{
@@ -165,7 +191,7 @@ var KubeletClientCASet = Check{
 	ID: "kubelet-client-ca-set", Rev: 1, Topic: KubeletTopic, Severity: High,
 	Title: "the kubelet knows the certificate authority of its callers",
 	Refs: []Ref{
-		{cisKubernetes, "4.2.3"}, {kubernetesSTIG, "V-242420"},
+		{cisKubernetes, "4.2.3"},
 		{sp80053, "IA-5(2)"}, {sp80053, "CM-6"}, {pciDSS, "2.2.1"},
 	},
 	Help: Help{
@@ -300,7 +326,7 @@ var KubeletTLSFloor = Check{
 var KubeletKernelDefaultsProtected = Check{
 	ID: "kubelet-kernel-defaults-protected", Rev: 1, Topic: KubeletTopic, Severity: High,
 	Title: "the kubelet changes no kernel setting and refuses to start where one is wrong",
-	Refs:  []Ref{{kubernetesSTIG, "V-242434"}, {sp80053, "CM-6"}, {sp80053, "SC-2"}},
+	Refs:  []Ref{{sp80053, "CM-6"}, {sp80053, "SC-2"}},
 	Help: Help{
 		Why: "A kubelet that silently sets vm.overcommit_memory, kernel.panic and others itself hides that the system's own settings were changed or never made.",
 		How: "protectKernelDefaults as it takes effect has to be true; the kubelet's default is false, with --config and without.",
@@ -325,14 +351,10 @@ var KubeletKernelDefaultsProtected = Check{
 var KubeletConfigClosed = Check{
 	ID: "kubelet-config-closed", Rev: 1, Topic: KubeletTopic, Severity: Medium,
 	Title: "only root can read and change the kubelet's configuration",
-	Refs: []Ref{
-		{cisKubernetes, "4.1.9"}, {cisKubernetes, "4.1.10"},
-		{kubernetesSTIG, "V-242406"}, {kubernetesSTIG, "V-242407"}, {kubernetesSTIG, "V-242456"}, {kubernetesSTIG, "V-242457"},
-		{sp80053, "CM-5(6)"}, {pciDSS, "7.2.5"},
-	},
+	Refs:  []Ref{{cisKubernetes, "4.1.9"}, {cisKubernetes, "4.1.10"}, {sp80053, "CM-5(6)"}, {pciDSS, "7.2.5"}},
 	Help: Help{
 		Why: "Whoever may write the file or a drop-in switches authentication off at the next start of the kubelet; whoever may read it learns how the node is guarded.",
-		How: "The file that --config names and every drop-in of --config-dir has to belong to root and its group and to have mode 0600 or less (CIS). The STIG is content with 0644.",
+		How: "The file that --config names and every drop-in of --config-dir has to belong to root and its group and to have mode 0600 or less. The STIG is content with 0644: kubelet-config-kept.",
 		Remedy: map[string]string{
 			"":              "chown root:root FILE; chmod 0600 FILE, and the same in what writes the file (cloud-init, configuration management).",
 			"talos":         "Talos writes /etc/kubernetes/kubelet.yaml with mode 0600; another mode means that something changed it: reboot the node (talosctl reboot), /etc is made anew.",
@@ -342,31 +364,5 @@ var KubeletConfigClosed = Check{
 			"microos":       "chown root:root FILE; chmod 0600 FILE. k3s and RKE2 make the files of agent/etc/kubelet.conf.d themselves: start the server or agent anew afterwards and look again.",
 		},
 	},
-	Judge: onKubelet(func(k node.KubeletState, _ Given) Finding {
-		var open, unseen, looked []string
-		for _, f := range k.Files {
-			if f.Role != "config" && f.Role != "drop-in" {
-				continue
-			}
-			switch {
-			case f.Found != "yes":
-				unseen = append(unseen, f.Path)
-			case f.Mode&^0o600 != 0 || f.UID != 0 || f.GID != 0:
-				open = append(open, fmt.Sprintf("%s (mode %04o, owner %d:%d)", f.Path, f.Mode, f.UID, f.GID))
-			default:
-				looked = append(looked, f.Path)
-			}
-		}
-		switch {
-		case len(open) > 0:
-			return fail("open", "not for root alone with mode 0600: "+strings.Join(open, ", "), open...)
-		case len(k.Unread) > 0:
-			return unreadSettings("there may be more files", k)
-		case len(unseen) > 0:
-			return unknown("file-unseen", "mode and owner could not be seen: "+strings.Join(unseen, ", "), unseen...)
-		case len(looked) == 0:
-			return notApplicable("no-file", "the kubelet was started without a configuration file: all that it was told stands in its arguments")
-		}
-		return pass("closed", "mode 0600 or less and owner root: "+strings.Join(looked, ", "), looked...)
-	}),
+	Judge: judgeConfigFiles(forRoot),
 }

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -91,6 +92,12 @@ func factsOf(values ...any) node.Facts {
 			facts[node.Kubelet.Name] = node.Fact{Value: v}
 		case node.ReservationState:
 			facts[node.Reservation.Name] = node.Fact{Value: v}
+		case node.StaticPodState:
+			facts[node.StaticPods.Name] = node.Fact{Value: v}
+		case node.KubeletUnitState:
+			facts[node.KubeletUnit.Name] = node.Fact{Value: v}
+		case []node.Mount:
+			facts[node.Mounts.Name] = node.Fact{Value: v}
 		case []node.Listener:
 			facts[node.Listeners.Name] = node.Fact{Value: v}
 		}
@@ -261,7 +268,7 @@ func TestKubeletConfigClosed(t *testing.T) {
 // TestKubeletChecksAreWhole proves that each is well-formed, has a remedy, and
 // proves nothing about a kubelet of which nothing could be read.
 func TestKubeletChecksAreWhole(t *testing.T) {
-	checks := append(append([]Check{}, kubeletChecks...), reservationChecks...)
+	checks := slices.Concat(kubeletChecks, kubeletFormChecks, reservationChecks)
 	if err := Validate(checks); err != nil {
 		t.Error(err)
 	}
@@ -276,7 +283,7 @@ func TestKubeletChecksAreWhole(t *testing.T) {
 		}
 	}
 	for key := range kubeletDefaults {
-		if _, f := effective(kubelet(), key); f != nil {
+		if _, f := effective(with(kubelet(), func(k *node.KubeletState) { k.Version = "v1.31.2" }), key); f != nil {
 			t.Errorf("default of %s with --config: %s", key, f.Reason)
 		}
 	}

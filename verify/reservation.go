@@ -115,7 +115,7 @@ func missingOf(set map[string]string, cpus kubeletSetting) []string {
 
 // HardEvictionSet demands that pods go before the node does.
 var HardEvictionSet = Check{
-	ID: "hard-eviction-set", Rev: 1, Topic: Reservation, Severity: Medium,
+	ID: "hard-eviction-set", Rev: 2, Topic: Reservation, Severity: Medium,
 	Title: "pods are evicted before the node runs out of memory or disk",
 	Refs:  reservationRefs,
 	Help: Help{
@@ -244,7 +244,7 @@ var ReservedCgroupsExist = Check{
 
 // AllocatableConsistent demands that the sums come out.
 var AllocatableConsistent = Check{
-	ID: "allocatable-consistent", Rev: 1, Topic: Reservation, Severity: Medium,
+	ID: "allocatable-consistent", Rev: 2, Topic: Reservation, Severity: Medium,
 	Title: "what is left for pods is more than nothing and less than the machine has",
 	Refs:  slices.Concat(reservationRefs, []Ref{{grundschutz, "APP.4.4.A13"}}),
 	Help: Help{

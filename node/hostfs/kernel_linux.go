@@ -37,6 +37,8 @@ func (k *kernel) Ask(q node.Question) (json.RawMessage, error) {
 		v, err = clock()
 	case node.AskKubelet:
 		v, err = k.kubeletPort(q.Of)
+	case node.AskGoBuild:
+		v, err = k.goBuild(q.Of)
 	default:
 		err = unix.ENOSYS
 	}
