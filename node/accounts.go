@@ -160,7 +160,7 @@ func readAccounts(_ context.Context, h *Host) (AccountState, []Gap, error) {
 
 // readColons reads a database of lines with colons.
 func readColons[T any](h *Host, name string, redact func([]byte) []byte, parse func([]byte) ([]T, error)) ([]T, error) {
-	b, err := h.ReadSecret(name, maxAccounts, redact)
+	b, err := h.readOnce(name, maxAccounts, redact)
 	if err != nil {
 		return nil, err
 	}

@@ -105,7 +105,7 @@ func readBoot(_ context.Context, h *Host) (BootState, []Gap, error) {
 // anything keeps them. The kernel prints at most COMMAND_LINE_SIZE and the
 // words of the boot configuration.
 func readCmdline(h *Host) ([]Word, error) {
-	b, err := h.ReadSecret("proc/cmdline", 64<<10, redactCmdline)
+	b, err := h.readOnce("proc/cmdline", 64<<10, redactCmdline)
 	if err != nil {
 		return nil, err
 	}

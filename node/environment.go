@@ -46,7 +46,7 @@ var SecretEnvironment = Source[SecretVariables]{
 				list, unread = &out.Pods, &pods
 			}
 			unread.of++
-			b, err := h.ReadSecret(p.dir+"/environ", maxEnvironment, redactEnvironment)
+			b, err := readEnviron(h, &p)
 			if vanished(err) {
 				continue
 			}
@@ -60,7 +60,8 @@ var SecretEnvironment = Source[SecretVariables]{
 			}
 		}
 		out.Host, out.Pods = distinctHolders(out.Host), distinctHolders(out.Pods)
-		gaps := slices.Clone(table.gaps)
+		// A program whose executable cannot be seen is named by its command.
+		gaps := slices.DeleteFunc(slices.Clone(table.gaps), func(g Gap) bool { return g.What == unreadExecutables })
 		for _, g := range host.gaps() {
 			gaps = append(gaps, g.In("host"))
 		}
@@ -70,9 +71,6 @@ var SecretEnvironment = Source[SecretVariables]{
 		return out, gaps, nil
 	},
 }
-
-// maxEnvironment is beyond what execve(2) takes by default.
-const maxEnvironment = 8 << 20
 
 // distinctHolders are sorted, and those that are alike once.
 func distinctHolders(list []VariableHolder) []VariableHolder {
@@ -100,11 +98,13 @@ func redactEnvironment(b []byte) []byte {
 	return out
 }
 
-// parseEnvironment is the names that redactEnvironment has left.
+// parseEnvironment is the names that redactEnvironment has left, among what the
+// loader is told.
 func parseEnvironment(b []byte) []string {
 	var names []string
 	for _, entry := range bytes.Split(b, []byte{0}) {
-		if name, _, ok := strings.Cut(string(entry), "="); ok {
+		name, _, ok := strings.Cut(string(entry), "=")
+		if _, loader := loaderVariables[name]; ok && !loader {
 			names = append(names, name)
 		}
 	}

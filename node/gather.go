@@ -29,12 +29,15 @@ type gathering struct {
 	kubelet   func() (*kubeletReading, error)
 	listening func() (*listeningReading, error)
 
-	// held outlives the gathering.
-	held *heldSockets
+	readings readings
+
+	// held and walked outlive the gathering.
+	held   *heldSockets
+	walked *walkedInventories
 }
 
 func newGathering(ctx context.Context, h *Host, at time.Time) *gathering {
-	g := &gathering{held: &h.held}
+	g := &gathering{held: &h.held, walked: &h.walked}
 	view := &Host{FS: h.FS, Kernel: h.Kernel, gathering: g}
 	g.mounts = sync.OnceValues(func() (*mountTable, error) {
 		return bounded(ctx, h, "the mount table", at, sharedDeadline, func() (*mountTable, error) { return readMounts(view) })

@@ -26,6 +26,7 @@ type Host struct {
 	running map[string]time.Time // readers that have not returned, and since when
 	kept    map[string]keptFact  // facts of sources that are not read at every scan
 	held    heldSockets          // where the last gathering found the sockets that listen
+	walked  walkedInventories    // how far the inventories of executables have come
 }
 
 // FS is a file tree rooted at the node's /. Names are slash-separated and
@@ -39,6 +40,10 @@ type FS interface {
 	// Digest returns the SHA-256 of a regular file of at most max bytes, in
 	// hexadecimal. It is made while reading, and the content is kept nowhere.
 	Digest(name string, max int64) (string, error)
+	// Head returns the first n bytes of a regular file, fewer where it is shorter:
+	// for telling what kind of file it is. n is at most [MaxHead], so that nothing
+	// worth keeping secret is in it.
+	Head(name string, n int) ([]byte, error)
 	// ReadDir returns the names in a directory, sorted; at most max.
 	ReadDir(name string, max int) ([]DirEntry, error)
 	// Lstat describes name itself, Stat what its links lead to.
@@ -50,6 +55,9 @@ type FS interface {
 	// Avoid names the directories at and below which nothing may be touched.
 	Avoid(dirs []string)
 }
+
+// MaxHead is how much of a file Head returns at most.
+const MaxHead = 4
 
 // DirEntry is a name in a directory and the type of what it names.
 type DirEntry struct {
@@ -238,9 +246,12 @@ func (h *Host) Digest(name string, max int64) (string, error) {
 	return sum, err
 }
 
+// Head returns the first n bytes of a file, at most [MaxHead].
+func (h *Host) Head(name string, n int) ([]byte, error) { return h.FS.Head(name, min(n, MaxHead)) }
+
 // ReadDir returns the names in a directory, sorted.
 func (h *Host) ReadDir(name string, max int) ([]DirEntry, error) {
-	return h.FS.ReadDir(name, max)
+	return h.listOnce(name, max)
 }
 
 // Lstat describes name itself.

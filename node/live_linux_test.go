@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -57,18 +58,19 @@ func (thisMachine) ReadDir(name string, _ int) ([]DirEntry, error) {
 	list, err := os.ReadDir("/" + name)
 	var out []DirEntry
 	for _, e := range list {
-		out = append(out, DirEntry{Name: e.Name()})
+		out = append(out, DirEntry{e.Name(), machineTypes[e.Type()]})
 	}
 	return out, machineError("listing", name, err)
 }
+
+var machineTypes = map[fs.FileMode]FileType{0: Regular, fs.ModeDir: Directory, fs.ModeSymlink: Symlink, fs.ModeSocket: Socket}
 
 func info(op, name string, i fs.FileInfo, err error) (FileInfo, error) {
 	if err != nil {
 		return FileInfo{}, machineError(op, name, err)
 	}
-	t := map[fs.FileMode]FileType{0: Regular, fs.ModeDir: Directory, fs.ModeSymlink: Symlink, fs.ModeSocket: Socket}[i.Mode().Type()]
 	st := i.Sys().(*syscall.Stat_t)
-	return FileInfo{Type: t, Mode: st.Mode & 0o7777, UID: st.Uid, GID: st.Gid, Ino: st.Ino}, nil
+	return FileInfo{Type: machineTypes[i.Mode().Type()], Mode: st.Mode & 0o7777, UID: st.Uid, GID: st.Gid, Size: i.Size(), Ino: st.Ino}, nil
 }
 
 func (thisMachine) Lstat(name string) (FileInfo, error) {
@@ -95,6 +97,11 @@ func (thisMachine) Xattr(name, attr string) ([]byte, error) {
 func (thisMachine) Digest(name string, _ int64) (string, error) {
 	b, err := os.ReadFile("/" + name)
 	return fmt.Sprintf("%x", sha256.Sum256(b)), machineError("hashing", name, err)
+}
+
+func (thisMachine) Head(name string, n int) ([]byte, error) {
+	b, err := os.ReadFile("/" + name)
+	return b[:min(n, len(b))], machineError("reading the head of", name, err)
 }
 
 func (thisMachine) Avoid([]string) {}
@@ -268,15 +275,132 @@ func TestRealMountNamespace(t *testing.T) {
 	}
 }
 
+// A real tree: each executable with what the standard library says of it.
+func TestInventoryOfThisMachine(t *testing.T) {
+	dir := t.TempDir()
+	for name, mode := range map[string]os.FileMode{"a/x": 0o755, "a/y": 0o644, "b/c/z": 0o700, "d": 0o644 | os.ModeSetuid} {
+		p := filepath.Join(dir, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(p), 0o755), os.WriteFile(p, []byte("#!"+name), 0o600), os.Chmod(p, mode)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h := &Host{FS: thisMachine{}}
+	if _, err := h.ReadFile("proc/1/mountinfo", 1<<20); err != nil {
+		t.Skipf("SKIPPED: %v", err)
+	}
+	view := &Host{FS: h.FS, gathering: newGathering(t.Context(), h, time.Time{}), evidence: &evidence{}}
+	inv, gaps, err := readInventory(t.Context(), view, []string{dir}, &h.walked.passing, defaultLimits)
+	if err != nil || len(gaps) > 0 {
+		t.Fatalf("got gaps %v, error %v", gaps, err)
+	}
+	var got []string
+	for _, f := range inv.Files {
+		got = append(got, fmt.Sprintf("%s %04o %d %s %s", strings.TrimPrefix(f.Path, dir), f.Mode, f.Size, f.Kind, f.SHA256))
+	}
+	want := []string{
+		"/a/x 0755 5 script " + sum("#!a/x"), "/b/c/z 0700 7 script " + sum("#!b/c/z"), "/d 4644 3 script " + sum("#!d"),
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+}
+
+// What this process has mapped, as the procfs package sees it.
+func TestMappingsOfThisMachine(t *testing.T) {
+	self, err := procfs.Self()
+	if err != nil {
+		t.Skipf("SKIPPED: %v", err)
+	}
+	theirs, err := self.ProcMaps()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]uint64{}
+	for _, m := range theirs {
+		if m.Perms.Execute && strings.HasPrefix(m.Pathname, "/") {
+			want[m.Pathname] = m.Inode
+		}
+	}
+	b, err := os.ReadFile("/proc/self/maps")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours, err := parseMaps(redactMaps(b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]uint64{}
+	for _, m := range ours {
+		got[m.path] = m.ino
+	}
+	if d := cmp.Diff(want, got); d != "" || len(got) == 0 {
+		t.Errorf("(-procfs +ours):\n%s", d)
+	}
+
+	all, gaps, err := Mappings.Read(t.Context(), thisHost())
+	if err != nil {
+		t.Fatal(err)
+	}
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	content, err := os.ReadFile(exe)
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(all, func(m Mapping) bool { return m.Path == exe })
+	if i < 0 || all[i].SHA256 != sum(string(content)) || !slices.Equal(all[i].Programs, []string{exe}) {
+		t.Errorf("this test, %s, is not among %d mappings with its digest; gaps %v", exe, len(all), gaps)
+	}
+}
+
 // No source breaks on a machine that is not composed.
 func TestSourcesOfThisMachine(t *testing.T) {
-	sources := []AnySource{Processes, MountNamespaces, RuntimeSockets, Listeners, SocketHolders}
+	sources := []AnySource{Processes, MountNamespaces, RuntimeSockets, Listeners, SocketHolders, Containers, RuntimeConfig, Agents, AgentCosts}
 	for name, f := range gather(t.Context(), &Host{FS: thisMachine{}}, time.Time{}, sources) {
 		if f.Missing != nil && f.Missing.Code != Denied {
 			t.Errorf("%s: %+v", name, f.Missing)
 		}
 		t.Logf("%s: %d gaps", name, len(f.Gaps))
 	}
+}
+
+// hashedMachine hashes a file once, as package hostfs does while it is unchanged.
+type hashedMachine struct {
+	thisMachine
+	sums map[string]string
+}
+
+func (m hashedMachine) Digest(name string, max int64) (string, error) {
+	if s, ok := m.sums[name]; ok {
+		return s, nil
+	}
+	s, err := m.thisMachine.Digest(name, max)
+	m.sums[name] = s
+	return s, err
+}
+
+// BenchmarkMappings reads the memory maps of this machine's processes, whose table
+// is there already and whose executables are hashed; "files" says how many they have
+// mapped, "processes" how many there are.
+func BenchmarkMappings(b *testing.B) {
+	h := thisHost()
+	h.FS = hashedMachine{sums: map[string]string{}}
+	t, err := h.gathering.processes()
+	if err != nil {
+		b.Skipf("SKIPPED: %v", err)
+	}
+	files := 0
+	for b.Loop() {
+		all, _, err := Mappings.Read(b.Context(), h)
+		if err != nil {
+			b.Fatal(err)
+		}
+		files = len(all)
+	}
+	b.ReportMetric(float64(files), "files")
+	b.ReportMetric(float64(len(t.processes)), "processes")
 }
 
 // BenchmarkProcessTable reads this machine's processes; "processes" says how

@@ -115,11 +115,27 @@ func (m *memHost) ReadFile(name string, max int64, redact func([]byte) []byte) (
 }
 
 func (m *memHost) Digest(name string, max int64) (string, error) {
-	b, err := m.ReadFile(name, max, nil)
+	m.ask("digest", name)
+	at, text, err := m.lookup("hashing", name, true)
 	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("%x", sha256.Sum256(b)), nil
+	if m.isDir(at) {
+		return "", &Error{"hashing", "/" + name, NotRegular, "a directory"}
+	}
+	if int64(len(text)) > max {
+		return "", &Error{"hashing", "/" + name, TooLarge, ""}
+	}
+	return fmt.Sprintf("%x", sha256.Sum256([]byte(text))), nil
+}
+
+func (m *memHost) Head(name string, n int) ([]byte, error) {
+	m.ask("head", name)
+	_, text, err := m.lookup("reading the head of", name, true)
+	if err != nil {
+		return nil, err
+	}
+	return []byte(text[:min(n, len(text))]), nil
 }
 
 func (m *memHost) ReadDir(name string, max int) ([]DirEntry, error) {

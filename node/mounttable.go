@@ -184,7 +184,7 @@ func namedDevice(h *Host, dir, kernelName string) Device {
 	if file, err := readLine(h, dir+"loop/backing_file"); err == nil {
 		return Device{"loop", withoutUUID(stableRoot(file))}
 	}
-	if b, err := h.ReadFile(dir+"uevent", 1<<16); err == nil {
+	if b, err := h.readOnce(dir+"uevent", 1<<16, nil); err == nil {
 		for line := range strings.Lines(string(b)) {
 			if label, ok := strings.CutPrefix(strings.TrimSpace(line), "PARTNAME="); ok && label != "" {
 				return Device{"disk", label}
@@ -196,7 +196,7 @@ func namedDevice(h *Host, dir, kernelName string) Device {
 
 // readLine returns the only line of a small file of the kernel.
 func readLine(h *Host, name string) (string, error) {
-	b, err := h.ReadFile(name, 4096)
+	b, err := h.readOnce(name, 4096, nil)
 	if err != nil {
 		return "", err
 	}

@@ -42,7 +42,8 @@ type process struct {
 	uid, gid   uint32
 	uids, gids []uint32
 	groups     []uint32
-	capPrm     uint64 // permitted capabilities, in the process's user namespace
+	rss        int64 // resident memory in bytes
+	confinement
 }
 
 // placement is what the cgroups of a process say of it. The processes of a
@@ -135,7 +136,7 @@ func readProcesses(h *Host) (*processTable, error) {
 		statuses.add(1, &Error{"listing", "/proc", Denied, "process 1 is not shown, so others may be hidden too: hidepid in proc(5)"})
 		statuses.of = 0
 	}
-	own := t.cgroupsOutside(h)
+	own := t.cgroupsOutside()
 	containers := tally{what: "mounts of processes in the cgroups of containers"}
 	for i := range t.processes {
 		p := &t.processes[i]
@@ -179,13 +180,9 @@ func (t *processTable) byPID(pid int) (p *process, found bool) {
 // namespace. Paths are then relative to the reader's own cgroup: "/" is the
 // container that this program runs in, "/../../system.slice/sshd.service" a
 // service of the host. Source: cgroup_namespaces(7).
-func (t *processTable) cgroupsOutside(h *Host) bool {
-	b, err := h.ReadFile("proc/1/cgroup", maxCgroup)
-	if err != nil {
-		return false
-	}
-	lines, err := parseCgroup(b)
-	return err == nil && slices.ContainsFunc(lines, cgroupLine.outside)
+func (t *processTable) cgroupsOutside() bool {
+	p, found := t.byPID(1)
+	return found && p.outside
 }
 
 // readProcess reads what stands in few, cheap files. It is nil for a kernel
@@ -213,7 +210,7 @@ func readProcess(h *Host, pid int, placements map[string]placement) (*process, e
 			return nil, err
 		}
 	}
-	p := &process{pid: pid, dir: dir, comm: s.comm, uid: s.uids[0], gid: s.gids[0], uids: s.uids, gids: s.gids, groups: s.groups, capPrm: s.capPrm}
+	p := &process{pid: pid, dir: dir, comm: s.comm, uid: s.uids[0], gid: s.gids[0], uids: s.uids, gids: s.gids, groups: s.groups, rss: s.rss, confinement: s.confinement}
 
 	b, err := h.ReadFile(dir+"/cgroup", maxCgroup)
 	switch {

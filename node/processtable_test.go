@@ -292,8 +292,8 @@ func TestStatus(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := procStatus{comm: "app", uids: []uint32{65532}, gids: []uint32{0}, groups: []uint32{0}, threads: 4, memory: true}
-	if d := cmp.Diff(want, s, cmp.AllowUnexported(procStatus{})); d != "" {
+	want := procStatus{comm: "app", uids: []uint32{65532}, gids: []uint32{0}, groups: []uint32{0}, threads: 4, memory: true, rss: 2744 << 10, confinement: confinement{seccomp: "0", noNewPrivs: "1"}}
+	if d := cmp.Diff(want, s, cmp.AllowUnexported(procStatus{}, confinement{})); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
 	good := statusText(aProcess{comm: `a\nUid:\t0`})
@@ -353,7 +353,7 @@ func FuzzStatus(f *testing.F) {
 		}
 		again, err := parseStatus(append([]byte("VmSize:\t1 kB\n"), b...))
 		s.memory = true
-		if d := cmp.Diff(s, again, cmp.AllowUnexported(procStatus{})); err != nil || d != "" {
+		if d := cmp.Diff(s, again, cmp.AllowUnexported(procStatus{}, confinement{})); err != nil || d != "" {
 			t.Errorf("with memory: %v\n%s", err, d)
 		}
 	})

@@ -298,10 +298,7 @@ func (t *processTable) toolboxes(h *Host) ([]Toolbox, error) {
 	return slices.Compact(out), err
 }
 
-var (
-	hostContainerUnit   = regexp.MustCompile(`/host-containers@([^/@]+)\.service(/|$)`)
-	hostContainerCgroup = regexp.MustCompile(`^/default/([^/]+)(/|$)`)
-)
+var hostContainerUnit = regexp.MustCompile(`/host-containers@([^/@]+)\.service(/|$)`)
 
 // hostContainers are the names of Bottlerocket's host containers, by the unit of
 // what starts them and by the cgroup of what runs in them.
@@ -309,11 +306,17 @@ var (
 // sources/host-ctr.
 func (t *processTable) hostContainers() []string {
 	out := []string{}
-	for _, p := range t.processes {
-		if m := hostContainerUnit.FindStringSubmatch(p.cgroup); m != nil {
-			out = append(out, quoteName(m[1]))
-		} else if m := hostContainerCgroup.FindStringSubmatch(p.cgroup); m != nil && p.container == m[1] {
-			out = append(out, quoteName(m[1]))
+	for i := range t.processes {
+		p := &t.processes[i]
+		if strings.Contains(p.cgroup, "/host-containers@") { // few have; matching all would cost
+			if m := hostContainerUnit.FindStringSubmatch(p.cgroup); m != nil {
+				out = append(out, quoteName(m[1]))
+			}
+			continue
+		}
+		rest, inside := strings.CutPrefix(p.cgroup, "/default/")
+		if name, _, _ := strings.Cut(rest, "/"); inside && name != "" && p.container == name {
+			out = append(out, quoteName(name))
 		}
 	}
 	slices.Sort(out)

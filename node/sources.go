@@ -21,22 +21,28 @@ func Sources() []AnySource {
 		Reservation,
 		ReservationUse,
 		PassingMounts,
-		// extensions and changes of the image
-		// boot and kernel
+		Extensions,
+		EtcDrift,
+		Updates,
+		Processor,
+		TPM,
+		KernelBuild,
+		ModuleFiles,
 		StaticPods,
 		KubeletUnit,
-		// kubelet's port and certificate
 		KubeletServing,
-		// containers and runtime configuration
-		// agents
-		// inventory of executables
-		// executable mappings
-		// persistence
+		StoredExecutables,
+		PassingExecutables,
+		Mappings,
+		LoaderState,
+		Containers,
+		RuntimeConfig,
+		Agents,
+		AgentCosts,
 		ControlPlane,
 		Credentials,
 		ServiceAccountTokens,
 		SecretEnvironment,
-		// access
 		LoginServices,
 		SSH,
 		Accounts,
@@ -45,7 +51,6 @@ func Sources() []AnySource {
 		Management,
 		Removable,
 		Swaps,
-		// clock and logs
 		ClockSync,
 		Logs,
 		LogPrograms,

@@ -68,7 +68,7 @@ func readSSHKeys(h *Host, settings []SSHSetting) ([]SSHKey, []Gap) {
 				if left--; left < 0 {
 					break
 				}
-				b, err := h.ReadSecret(file[1:], maxKeyFile, redactKeys)
+				b, err := h.readOnce(file[1:], maxKeyFile, redactKeys)
 				if IsAbsent(err) {
 					continue
 				}

@@ -15,9 +15,19 @@ type procStatus struct {
 	uids, gids []uint32 // effective, then real and saved where they differ
 	groups     []uint32
 	threads    int
-	kthread    bool // "Kthread: 1", which kernels have since 6.11
-	memory     bool // it has memory of its own: kernel threads and zombies have none
-	capPrm     uint64
+	kthread    bool  // "Kthread: 1", which kernels have since 6.11
+	memory     bool  // it has memory of its own: kernel threads and zombies have none
+	rss        int64 // resident memory in bytes; 0 where the kernel does not say
+	confinement
+}
+
+// confinement is what holds a process back, or does not: capabilities(7),
+// seccomp(2), PR_SET_NO_NEW_PRIVS(2const).
+type confinement struct {
+	capPrm     uint64 // permitted capabilities, in the process's user namespace
+	capBnd     uint64 // those that it can gain by executing a file
+	seccomp    string // "0" off, "1" strict, "2" a filter; "" where the kernel does not say
+	noNewPrivs string // "0", "1"; "" where the kernel does not say
 }
 
 // parseStatus parses /proc/<pid>/status. Fields that it does not need are not
@@ -35,6 +45,13 @@ func parseStatus(b []byte) (procStatus, error) {
 		}
 		if bytes.HasPrefix(key, []byte("Vm")) {
 			s.memory = true
+			if string(key) == "VmRSS" {
+				kib, err := number(strings.TrimSpace(strings.TrimSuffix(string(value), " kB")))
+				if err != nil {
+					return s, fmt.Errorf("status line %.200q: %w", line, err)
+				}
+				s.rss = int64(kib) << 10
+			}
 			continue
 		}
 		for i, name := range statusFields {
@@ -51,14 +68,18 @@ func parseStatus(b []byte) (procStatus, error) {
 		}
 	}
 	for i, name := range statusFields {
-		if !seen[i] && name != "Kthread" {
+		if !seen[i] && i < neededFields {
 			return s, fmt.Errorf("the status has no field %s", name)
 		}
 	}
 	return s, nil
 }
 
-var statusFields = [...]string{"Name", "Uid", "Gid", "Groups", "Threads", "Kthread", "CapPrm"}
+// statusFields are the fields that are looked at. The first neededFields of them
+// every kernel has.
+var statusFields = [...]string{"Name", "Uid", "Gid", "Groups", "Threads", "CapPrm", "Kthread", "CapBnd", "NoNewPrivs", "Seccomp"}
+
+const neededFields = 6
 
 func (s *procStatus) set(name, value string) error {
 	var err error
@@ -85,10 +106,20 @@ func (s *procStatus) set(name, value string) error {
 		s.threads, err = number(value)
 	case "Kthread":
 		s.kthread = value == "1"
-	case "CapPrm":
-		if s.capPrm, err = strconv.ParseUint(value, 16, 64); err != nil {
+	case "CapPrm", "CapBnd":
+		set := &s.capPrm
+		if name == "CapBnd" {
+			set = &s.capBnd
+		}
+		if *set, err = strconv.ParseUint(value, 16, 64); err != nil {
 			return fmt.Errorf("capabilities %q are no hexadecimal number", value)
 		}
+	case "NoNewPrivs":
+		s.noNewPrivs = value
+		_, err = number(value)
+	case "Seccomp":
+		s.seccomp = value
+		_, err = number(value)
 	}
 	return err
 }

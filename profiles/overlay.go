@@ -64,18 +64,30 @@ func (s Selector) holds(profile string, w Where) bool {
 type Kind struct {
 	Name string
 	Doc  string // what a path is in it
-	// lists are the lists of a profile that it adds to.
-	lists func(*Profile) []*[]Place
+	// list is the list of a profile that it adds to.
+	list func(*Profile) *[]Place
 	// check says what is wrong with a path, or "".
 	check func(string) string
 }
 
-// Kinds are the lists that an overlay may add to.
+// Kinds are the lists that an overlay may add to. None of them is read by a check
+// that a level rests on.
 func Kinds() []Kind {
 	return []Kind{
-		{"executables", "path of a program or script outside the image, with its SHA-256 where it does not change", func(p *Profile) []*[]Place { return []*[]Place{&p.Processes.Allowed} }, absolute},
-		{"mounts", "mount point that is writable and executable", func(p *Profile) []*[]Place { return []*[]Place{&p.Image.Writable} }, outsideImage},
-		{"holders", "SOCKET NAMESPACE/NAME of a pod that may reach a runtime socket", func(p *Profile) []*[]Place { return []*[]Place{&p.Runtime.Holders} }, twoWords},
+		{"executables", "program or script outside the image, with its SHA-256 where it does not change", func(p *Profile) *[]Place { return &p.Processes.Allowed }, absolute},
+		{"setuid", "executable that may have a setuid or setgid bit", func(p *Profile) *[]Place { return &p.Inventory.Setuid }, absolute},
+		{"capabilities", "executable that may have file capabilities", func(p *Profile) *[]Place { return &p.Inventory.Capabilities }, absolute},
+		{"mappings", "library that host processes may map, or /memfd:NAME", func(p *Profile) *[]Place { return &p.Inventory.Mappings }, absolute},
+		{"libraries", "library that may be forced into programs, or folder that LD_LIBRARY_PATH may name", func(p *Profile) *[]Place { return &p.Inventory.Libraries }, absolute},
+		{"mounts", "mount point that is writable and executable", func(p *Profile) *[]Place { return &p.Image.Writable }, outsideImage},
+		{"holders", "pod that may reach a runtime socket: SOCKET NAMESPACE/NAME", func(p *Profile) *[]Place { return &p.Runtime.Holders }, holder},
+		{"listeners", "what may listen beyond loopback: PROGRAM PORT", func(p *Profile) *[]Place { return &p.Network.Listen }, twoWords},
+		{"staticPods", "manifest of a static pod", func(p *Profile) *[]Place { return &p.Kubelet.StaticPods }, absolute},
+		{"credentials", "key, token or kubeconfig that belongs on these nodes", func(p *Profile) *[]Place { return &p.Credentials.Allowed }, absolute},
+		{"accounts", "account with a shell, by name", func(p *Profile) *[]Place { return &p.Access.Accounts }, named},
+		{"sshKeys", "public key that may log in: SHA256:FINGERPRINT", func(p *Profile) *[]Place { return &p.Access.Keys }, named},
+		{"privileges", "who may become root: sudo %GROUP, or group NAME MEMBER", func(p *Profile) *[]Place { return &p.Access.Privileges }, named},
+		{"hostContainers", "container for administration, by name", func(p *Profile) *[]Place { return &p.Access.HostContainers }, named},
 	}
 }
 
@@ -108,7 +120,22 @@ func outsideImage(p string) string {
 	return ""
 }
 
+// named refuses what would stand for everything.
+func named(p string) string {
+	if strings.TrimSpace(p) != p || strings.Trim(p, "*/ :") == "" {
+		return "it would declare everything"
+	}
+	return ""
+}
+
 func twoWords(p string) string {
+	if len(strings.Fields(p)) != 2 {
+		return "it is not two words"
+	}
+	return named(p)
+}
+
+func holder(p string) string {
 	if f := strings.Fields(p); len(f) != 2 || !strings.HasPrefix(f[0], "/") || !strings.Contains(f[1], "/") && !strings.HasPrefix(f[1], "container:") {
 		return `it is not "SOCKET NAMESPACE/NAME" or "SOCKET container:NAME"`
 	}
@@ -334,9 +361,8 @@ func (p *Profile) With(o *Overlay, w Where) *Profile {
 	out.Declared = nil
 	out.Sysctls = maps.Clone(p.Sysctls)
 	for _, k := range Kinds() {
-		for _, list := range k.lists(&out) {
-			*list = slices.Clone(*list)
-		}
+		list := k.list(&out)
+		*list = slices.Clone(*list)
 	}
 	for _, e := range o.Expectations {
 		if !e.For.holds(p.Name, w) {
@@ -344,9 +370,8 @@ func (p *Profile) With(o *Overlay, w Where) *Profile {
 		}
 		out.Declared = append(out.Declared, e)
 		for _, k := range Kinds() {
-			for _, list := range k.lists(&out) {
-				*list = append(*list, e.Places[k.Name]...)
-			}
+			list := k.list(&out)
+			*list = append(*list, e.Places[k.Name]...)
 		}
 		for name, want := range e.Sysctls {
 			if out.Sysctls == nil {

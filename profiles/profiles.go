@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -194,7 +195,11 @@ type Kubelet struct {
 type Common struct {
 	Sysctls   map[string]string `json:"sysctls"`
 	Forbidden map[string]string `json:"forbidden"` // command line word → why
+	Config    map[string]string `json:"config"`    // build option of the kernel → value
+	Etc       []Place           `json:"etc"`       // paths below /etc that differ on every node
 	Listen    []Place           `json:"listen"`    // before Network.Listen
+
+	Containers Containers `json:"containers"`
 }
 
 //go:embed *.yaml
@@ -254,16 +259,25 @@ func (p *Profile) inherit(c *Common) {
 			p.Boot.Forbidden[word] = why
 		}
 	}
+	p.Containers.inherit(c.Containers)
 	if p.Ordinary {
 		return
 	}
 	p.Network.Listen = slices.Concat(c.Listen, p.Network.Listen)
-	if p.Sysctls == nil {
-		p.Sysctls = map[string]string{}
+	p.Sysctls = over(c.Sysctls, p.Sysctls)
+	p.Kernel.Config = over(c.Config, p.Kernel.Config)
+	if p.Extensions.Etc != nil { // nil: nobody has said what may differ
+		p.Extensions.Etc = slices.Concat(p.Extensions.Etc, c.Etc)
 	}
-	for name, want := range c.Sysctls {
-		if _, ok := p.Sysctls[name]; !ok {
-			p.Sysctls[name] = want
-		}
+}
+
+// over is what is common to all, and the profile's own values in its place.
+func over(common, own map[string]string) map[string]string {
+	if common == nil && own == nil {
+		return nil
 	}
+	out := map[string]string{}
+	maps.Copy(out, common)
+	maps.Copy(out, own)
+	return out
 }

@@ -43,7 +43,7 @@ func TestGenericExpectsNothing(t *testing.T) {
 	i := slices.IndexFunc(all, func(p *Profile) bool { return p.Name == Generic })
 	got := *all[i]
 	got.Words, got.Digest = nil, ""
-	want := Profile{Name: Generic, Title: "Linux host", Ordinary: true, Boot: Boot{Forbidden: common.Forbidden}}
+	want := Profile{Name: Generic, Title: "Linux host", Ordinary: true, Boot: Boot{Forbidden: common.Forbidden}, Containers: common.Containers}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("generic (-want +got):\n%s", diff)
 	}
@@ -54,7 +54,7 @@ func TestGenericExpectsNothing(t *testing.T) {
 func TestEveryProfileIsWellFormed(t *testing.T) {
 	all, _ := load(t)
 	letter := regexp.MustCompile(`^[A-Z]$`)
-	expectation := regexp.MustCompile(`^(any|(==|>=) [0-9]+)$`)
+	expectation := regexp.MustCompile(`^(any|(==|>=|<=) [0-9]+)$`)
 	for _, p := range all {
 		oneOf := func(what, got string, allowed ...string) {
 			if !slices.Contains(allowed, got) {
@@ -88,12 +88,25 @@ func TestEveryProfileIsWellFormed(t *testing.T) {
 				t.Errorf("%s: sysctl %s has the expectation %q", p.Name, name, want)
 			}
 		}
+		for option, want := range p.Kernel.Config {
+			if strings.HasPrefix(option, "CONFIG_") || !slices.Contains([]string{"y", "m", "n", "any"}, want) {
+				t.Errorf("%s: build option %s has the expectation %q", p.Name, option, want)
+			}
+		}
+		for _, r := range p.Extensions.Mounts {
+			if !strings.HasPrefix(r.Path, "/") || r.Why == "" || len(r.Options) == 0 {
+				t.Errorf("%s: restriction %+v is not absolute, has no options or no reason", p.Name, r)
+			}
+			for _, o := range r.Options {
+				oneOf("an option of "+r.Path, o, "nosuid", "nodev", "noexec")
+			}
+		}
 		for word, why := range p.Boot.Forbidden {
 			if why == "" {
 				t.Errorf("%s: the word %q is forbidden without a reason", p.Name, word)
 			}
 		}
-		for _, place := range slices.Concat(p.Image.Writable, p.Processes.Allowed) {
+		for _, place := range slices.Concat(p.Image.Writable, p.Processes.Allowed, p.Inventory.Allowed, p.Inventory.Setuid, p.Inventory.Capabilities, p.Inventory.Mappings, p.Inventory.Libraries, p.Extensions.Allowed, p.Extensions.Etc) {
 			if !strings.HasPrefix(place.Path, "/") || place.Why == "" {
 				t.Errorf("%s: place %+v is not absolute or has no reason", p.Name, place)
 			}
@@ -126,7 +139,7 @@ func TestEveryProfileIsWellFormed(t *testing.T) {
 			}
 		}
 		for name := range maps.Keys(p.Sources) {
-			if !regexp.MustCompile(`^(detect|image(\.[a-zA-Z]+)?|boot|sysctls|processes|runtime|kubelet)$`).MatchString(name) {
+			if !regexp.MustCompile(`^(detect|image(\.[a-zA-Z]+)?|boot|sysctls|processes|runtime|kubelet|inventory)$`).MatchString(name) {
 				t.Errorf("%s cites a source for %q, which is no part of a profile", p.Name, name)
 			}
 		}

@@ -106,6 +106,10 @@ func plants(keys canaryKeys) []plant {
 		{"etc/passwd", "root:x:0:0:root:/root:/bin/bash\nann:x:1000:1000::/home/ann:/bin/bash\nlegacy:" + canary + ":1001:1001::/home/legacy:/bin/sh\n"},
 		{"etc/group", "root:" + canary + ":0:\n"},
 		{"root/.ssh/authorized_keys", "command=\"deploy --token " + canary + "\",environment=\"TOKEN=" + canary + "\" ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJTzDBVmtCNJKzWBmXZLyKv3hvXCfEnAPP7KLV6Xb7AY " + canary + "\n"},
+		{"etc/sudoers", "Defaults env_keep += \"TOKEN=" + canary + "\"\nann ALL=(ALL) NOPASSWD: /opt/x --password " + canary + "\n"},
+		{"etc/systemd/system/serial-getty@ttyS0.service", "[Service]\nExecStart=\nExecStart=-/sbin/agetty --autologin core --login-options " + canary + " ttyS0\nEnvironment=TOKEN=" + canary + "\n"},
+		{"run/systemd/sessions/4", "UID=1000\nUSER=ann\nACTIVE=1\nREMOTE=1\nSERVICE=sshd\nDISPLAY=" + canary + "\n"},
+		{"system/state/config.yaml", "version: v1alpha1\nmachine:\n  type: worker\n  token: '" + canary + "'\n  ca: {crt: '" + encoded + "', key: '" + encoded + "'}\n  features: {kubernetesTalosAPIAccess: {enabled: true, allowedRoles: [os:reader], allowedKubernetesNamespaces: [kube-system]}}\ncluster:\n  secret: '" + canary + "'\n  token: '" + canary + "'\n"},
 		{"etc/ssh/sshd_config", "PermitRootLogin no\nBanner " + canary + "\n"},
 		{"etc/ssh/ssh_host_ed25519_key", openssh},
 		{"etc/containerd/config.toml", "version = 2\n[plugins.\"io.containerd.grpc.v1.cri\".registry.configs.\"r.example\".auth]\nusername = \"u\"\npassword = \"" + canary + "\"\nauth = \"" + encoded + "\"\nidentitytoken = \"" + canary + "\"\n"},
@@ -150,6 +154,7 @@ var canaryRead = []string{
 	"/etc/kubernetes/azure.json", "/etc/kubernetes/cloud-config", "/var/lib/kubelet/config.json", "/root/.ssh/id_rsa", "/root/.aws/credentials", "/home/ann/.kube/config",
 	"/var/lib/kubelet/pods/0b1c2d3e-0000-4000-8000-000000000001/volumes/kubernetes.io~projected/kube-api-access-x/token",
 	"/proc/cmdline", "/proc/bootconfig", "/proc/1/environ", "/proc/400/environ", "/proc/300/cmdline", "/proc/200/cmdline",
+	"/etc/shadow", "/etc/passwd", "/root/.ssh/authorized_keys", "/etc/sudoers",
 	"/system/secrets/kubernetes/kube-apiserver/service-account.key", "/var/lib/kubelet/pki/kubelet-client-2026-01-01-00-00-00.pem",
 }
 

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -99,18 +100,22 @@ func freeport(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// waitfor URL waits until it answers 200, and ! waitfor until nothing does.
+// waitfor URL [TEXT] waits until it answers 200, with the text in its answer where
+// there is one, and ! waitfor until nothing does.
 func waitfor(ts *testscript.TestScript, neg bool, args []string) {
-	if len(args) != 1 {
-		ts.Fatalf("usage: [!] waitfor URL")
+	if len(args) < 1 || len(args) > 2 {
+		ts.Fatalf("usage: [!] waitfor URL [TEXT]")
 	}
+	text := []byte(strings.Join(args[1:], ""))
 	client := http.Client{Timeout: 5 * time.Second}
 	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		answer, err := client.Get(args[0])
+		var body []byte
 		if err == nil {
+			body, err = io.ReadAll(answer.Body)
 			answer.Body.Close()
 		}
-		if up := err == nil && answer.StatusCode == http.StatusOK; up != neg {
+		if up := err == nil && answer.StatusCode == http.StatusOK && bytes.Contains(body, text); up != neg {
 			return
 		}
 	}

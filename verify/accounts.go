@@ -75,7 +75,7 @@ var noShell = []string{"nologin", "false", "true", "sync", "shutdown", "halt"}
 var noLoginShells = Check{
 	ID:       "no-login-shells-beyond-profile",
 	Rev:      1,
-	Title:    "no account has a shell but those that the profile names",
+	Title:    "no local account has a shell but those that the profile names",
 	Topic:    Access,
 	Severity: Medium,
 	Refs:     slices.Concat(accountRefs, []Ref{{cisControls, "5.3"}}),
@@ -127,7 +127,7 @@ var noLoginShells = Check{
 var singleSuperuser = Check{
 	ID:       "single-superuser",
 	Rev:      1,
-	Title:    "no account but root has the number 0",
+	Title:    "no local account but root has the number 0",
 	Topic:    Access,
 	Severity: Critical,
 	Refs:     slices.Concat(accountRefs, []Ref{{sp80053, "IA-2"}, {pciDSS, "8.2.1"}}),

@@ -9,6 +9,7 @@ import (
 
 var bootChecks = []Check{
 	secureBootOn, kernelLockdown, modulesSigned, kernelUntainted, cmdlineSafe, cmdlineComplete, macEnforcing,
+	kexecRestricted, modulesFromImage, tpmPresent,
 }
 
 // bootRefs is what every check of the boot chain is evidence for.

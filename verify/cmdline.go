@@ -169,8 +169,8 @@ func wordText(w node.Word) string {
 func commandLineRemedy(do, karg string, special map[string]string) map[string]string {
 	remedy := map[string]string{
 		"talos":         do + " customization.extraKernelArgs of the Image Factory schematic (GRUB installations: machine.install.extraKernelArgs) and upgrade to its installer: talosctl upgrade --image factory.talos.dev/metal-installer/SCHEMATIC:VERSION.",
-		"flatcar":       do + " linux_append in /oem/grub.cfg and reboot. With Secure Boot that file is not obeyed.",
-		"fedora-coreos": "rpm-ostree kargs " + karg + ", then systemctl reboot. On OpenShift: spec.kernelArguments of a MachineConfig.",
+		"flatcar":       do + " linux_append in /oem/grub.cfg, which Secure Boot does not obey, and reboot.",
+		"fedora-coreos": "rpm-ostree kargs " + karg + ", then systemctl reboot; on OpenShift spec.kernelArguments of a MachineConfig.",
 		"microos":       do + " GRUB_CMDLINE_LINUX_DEFAULT in /etc/default/grub, run transactional-update grub.cfg and reboot.",
 		"":              do + " the kernel command line in the boot loader's configuration and reboot.",
 	}

@@ -45,7 +45,7 @@ var kubeProxyKubeconfigClosed = Check{
 		case "absent":
 			return wholeMachine(sys, notApplicable("no-kube-proxy", "no kube-proxy runs on this node, and no kubeconfig of one lies here"))
 		}
-		return unknown("not-found", "kube-proxy runs, and its kubeconfig was found in none of the places that are looked at")
+		return unknown(unreadCode, "kube-proxy runs, and its kubeconfig was found in none of the places that are looked at")
 	}),
 }
 
@@ -110,7 +110,7 @@ func judgeControlPlaneFiles(s node.CredentialState, c node.ControlPlaneState, sy
 		}
 	}
 	if len(bad)+len(good) == 0 {
-		return unknown("none-found", "a control plane runs here, "+partsText(c)+", and none of its files was found where they are looked for")
+		return unknown(unreadCode, "a control plane runs here, "+partsText(c)+", and none of its files was found where they are looked for")
 	}
 	return judgeCredentialLists(bad, good, "open", "these files of the control plane are open to more than root", fmt.Sprintf("%d files of the control plane are open to root alone", len(good)), "")
 }
@@ -146,7 +146,7 @@ var cniFilesClosed = Check{
 			}
 		}
 		if len(bad)+len(good) == 0 {
-			return unknown("none-found", "no configuration of a network plugin was found in /etc/cni/net.d and its like; the runtime may read another folder")
+			return unknown(unreadCode, "no configuration of a network plugin was found in /etc/cni/net.d and its like; the runtime may read another folder")
 		}
 		return judgeCredentialLists(bad, good, "open", "these files of network plugins are open to more than root", fmt.Sprintf("%d files of network plugins are open to root alone", len(good)), "")
 	}),

@@ -73,7 +73,7 @@ func judgeKeys(s node.CredentialState, g Given) Finding {
 		}
 	}
 	if len(bad)+len(good) == 0 {
-		return unknown("none-found", "a kubelet runs, and none of its keys was found in "+strings.Join(s.Looked, ", "))
+		return unknown(unreadCode, fmt.Sprintf("a kubelet runs, and none of its keys was found in the %d places that were looked at", len(s.Looked)))
 	}
 	return judgeCredentialLists(bad, good, "open", "these are open to more than root", fmt.Sprintf("%d keys, certificates and tokens are open to root alone, certificates readable", len(good)), "")
 }
@@ -256,7 +256,9 @@ func judgeBootstrap(s node.CredentialState, k node.KubeletState, g Given) Findin
 			continue
 		}
 		switch {
-		case placeNames(g.Profile.Credentials.Allowed, f.Path):
+		case f.Certificate != nil && f.Certificate.Class == "masters":
+			bad = append(bad, f.Path+": "+f.Credential+" of system:masters")
+		case placeNames(g.Profile.Credentials.Bootstrap, f.Path):
 			declared = append(declared, f.Path)
 		case f.Content != "read" || f.Credential == "unknown":
 			open = append(open, f.Path)

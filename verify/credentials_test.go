@@ -97,7 +97,7 @@ func TestKubeletKeysClosed(t *testing.T) {
 		{name: "keys of etcd's user elsewhere", facts: aWorker(node.CredentialState{System: credentialFiles(etcd)}), want: "fail open"},
 		{name: "a link is as open as what it leads to", facts: aWorker(node.CredentialState{Kubelet: credentialFiles(key, node.CredentialFile{Path: "/l.pem", Kind: "pem", Type: node.Symlink, Mode: 0o777})}), want: "pass closed"},
 		{name: "an SSH host key is not Kubernetes'", facts: aWorker(node.CredentialState{Kubelet: credentialFiles(key), System: credentialFiles(aCredential("/etc/ssh/ssh_host_rsa_key", "pem", withKey(""), withMode(0o640, 0, 998)))}), want: "pass closed"},
-		{name: "a kubelet without keys", facts: aWorker(node.CredentialState{}), want: "unknown none-found"},
+		{name: "a kubelet without keys", facts: aWorker(node.CredentialState{}), want: "unknown unread"},
 		{name: "no kubelet", facts: withoutAKubelet(aWorker(node.CredentialState{})), want: "not-applicable no-kubelet"},
 		{name: "fact missing", facts: withoutCredentials(), want: "unknown fact-denied"},
 		{name: "gap", facts: aWorker(node.CredentialState{Kubelet: credentialFiles(key)}, credentialGap("cluster")), want: "unknown gap-denied"},
@@ -158,7 +158,7 @@ func TestBootstrapCredentialGone(t *testing.T) {
 	bootstrap := func(change ...func(*node.CredentialFile)) node.Facts {
 		return aWorker(node.CredentialState{Kubelet: credentialFiles(aCredential(path, "bootstrap-kubeconfig", change...))})
 	}
-	talos := profiles.Profile{Credentials: profiles.Credentials{Allowed: []profiles.Place{{Path: path}}}}
+	talos := profiles.Profile{Credentials: profiles.Credentials{Bootstrap: []profiles.Place{{Path: path}}}}
 	testJudge(t, bootstrapCredentialGone, []judgedRow{
 		{name: "kubeadm removed it", facts: named(aWorker(node.CredentialState{})), want: "pass gone"},
 		{name: "no argument names one", facts: aWorker(node.CredentialState{}), want: "pass none"},
@@ -166,6 +166,7 @@ func TestBootstrapCredentialGone(t *testing.T) {
 		{name: "a certificate that has ended", facts: bootstrap(certificateInside("other", lastYear)), want: "pass ended"},
 		{name: "a certificate that has not", facts: bootstrap(certificateInside("other", nextYear)), want: "fail there"},
 		{name: "kept by design", profile: talos, facts: bootstrap(ofKind("token")), want: "pass declared"},
+		{name: "an administrator's in its place", profile: talos, facts: bootstrap(certificateInside("masters", nextYear)), want: "fail there"},
 		{name: "not understood", facts: bootstrap(ofKind("unknown")), want: "unknown unread"},
 		{name: "arguments that could not be read", facts: withFact(aWorker(node.CredentialState{}), node.Kubelet, node.KubeletState{Found: "embedded", Unread: []node.Gap{malformedGap}}), want: "unknown unread"},
 		{name: "no kubelet", facts: withoutAKubelet(aWorker(node.CredentialState{})), want: "not-applicable no-kubelet"},
@@ -272,7 +273,7 @@ func TestKubeProxyKubeconfigClosed(t *testing.T) {
 		{name: "kubeadm: a ConfigMap", facts: proxy("pod"), want: "not-applicable in-cluster"},
 		{name: "Cilium in its place", facts: proxy("absent"), want: "not-applicable no-kube-proxy"},
 		{name: "Cilium in its place, as far as a part of the machine shows", facts: withFact(proxy("absent"), node.OS, node.System{PIDNamespace: "other"}), want: "unknown part-of-machine"},
-		{name: "on the host, with a file somewhere else", facts: proxy("host"), want: "unknown not-found"},
+		{name: "on the host, with a file somewhere else", facts: proxy("host"), want: "unknown unread"},
 		{name: "fact missing", facts: withoutCredentials(), want: "unknown fact-denied"},
 		{name: "gap", facts: aWorker(node.CredentialState{Cluster: credentialFiles(gke)}, credentialGap("cluster")), want: "unknown gap-denied"},
 	})
@@ -297,7 +298,7 @@ func TestControlPlaneFilesClosed(t *testing.T) {
 		{name: "etcd's data of Talos' user", profile: talos, facts: withControlPlane(aWorker(etcd(0o700, 60))), want: "pass closed"},
 		{name: "etcd's data of a user", facts: withControlPlane(aWorker(etcd(0o700, 1000))), want: "fail open"},
 		{name: "k3s.yaml that everybody reads", facts: withControlPlane(aWorker(node.CredentialState{Cluster: credentialFiles(aCredential("/etc/rancher/k3s/k3s.yaml", "kubeconfig", withMode(0o644, 0, 0)))})), want: "fail open"},
-		{name: "none of its files", facts: withControlPlane(aWorker(node.CredentialState{})), want: "unknown none-found"},
+		{name: "none of its files", facts: withControlPlane(aWorker(node.CredentialState{})), want: "unknown unread"},
 		{name: "a worker", facts: aWorker(state()), want: "not-applicable worker"},
 		{name: "role unknown", facts: withRoleUnknown(aWorker(state())), want: "unknown unread"},
 		{name: "fact missing", facts: lacking(withControlPlane(aWorker(state())), node.Credentials, node.Denied, "permission denied"), want: "unknown fact-denied"},
@@ -314,7 +315,7 @@ func TestCNIFilesClosed(t *testing.T) {
 		{name: "readable", facts: cni(open), want: "fail open"},
 		{name: "readable, declared", profile: talos, facts: cni(open), want: "pass closed"},
 		{name: "writable, though readable is declared", profile: talos, facts: cni(aCredential("/etc/cni/net.d/x", "cni", withMode(0o666, 0, 0))), want: "fail open"},
-		{name: "no file is no answer", facts: cni(), want: "unknown none-found"},
+		{name: "no file is no answer", facts: cni(), want: "unknown unread"},
 		{name: "fact missing", facts: withoutCredentials(), want: "unknown fact-denied"},
 		{name: "gap", facts: aWorker(node.CredentialState{CNI: credentialFiles(aCredential("/etc/cni/net.d/a", "cni"))}, credentialGap("cni")), want: "unknown gap-denied"},
 	})

@@ -159,6 +159,9 @@ func (f treeOf) ReadFile(name string, _ int64, _ func([]byte) []byte) ([]byte, e
 	return nil, absentFile("reading", name)
 }
 
+func (f treeOf) Head(name string, _ int) ([]byte, error) {
+	return nil, absentFile("reading the head of", name)
+}
 func (f treeOf) Digest(name string, _ int64) (string, error) { return "", absentFile("hashing", name) }
 
 func (f treeOf) ReadLink(name string) (string, error) {

@@ -248,9 +248,17 @@ var AllocatableConsistent = Check{
 	Title: "what is left for pods is more than nothing and less than the machine has",
 	Refs:  slices.Concat(reservationRefs, []Ref{{grundschutz, "APP.4.4.A13"}}),
 	Help: Help{
-		Why:    "A reservation above the capacity leaves a node that takes no pod, or a kubelet that does not start again; none at all leaves a node whose pods can take everything.",
-		How:    "Capacity as the kubelet counts it (processors online, MemTotal, the file system of its root folder, the smaller of pid_max and threads-max), less huge pages, kubeReserved, systemReserved and the hard eviction thresholds that take effect: each amount has to be positive, and memory below the capacity. The node object of the Kubernetes API is not compared here.",
-		Remedy: reservedRemedy("kubeReserved", "kube-reserved"),
+		Why: "A reservation above the capacity leaves a node that takes no pod, or a kubelet that does not start again; none at all leaves a node whose pods can take everything.",
+		How: "Capacity as the kubelet counts it (processors online, MemTotal, the file system of its root folder, the smaller of pid_max and threads-max), less huge pages, kubeReserved, systemReserved and the hard eviction thresholds that take effect: each amount has to be positive, and memory below the capacity. The node object of the Kubernetes API is not compared here.",
+		Remedy: map[string]string{
+			"":              "kubectl describe node shows capacity and allocatable: lower what kubeReserved, systemReserved and evictionHard keep in sum below the capacity, in the file that --config names, or write kubeReserved where nothing is kept.",
+			"talos":         "Lower systemReserved, kubeReserved or evictionHard in machine.kubelet.extraConfig until their sum is below the machine's capacity (talosctl patch machineconfig).",
+			"flatcar":       "Lower the sum of what is reserved in the kubelet's configuration file below the capacity, and choose another Butane configuration for machines of this size.",
+			"bottlerocket":  "apiclient get settings.kubernetes.kube-reserved settings.kubernetes.system-reserved, and apiclient set amounts that are in sum below the capacity.",
+			"fedora-coreos": "On OpenShift set autoSizingReserved: true in the KubeletConfig resource in place of fixed amounts. Elsewhere lower the sum of what is reserved in the kubelet's configuration file.",
+			"microos":       "Lower kube-reserved and system-reserved among the kubelet-arg of /etc/rancher/k3s/config.yaml or /etc/rancher/rke2/config.yaml until a part of the machine is left.",
+			"cos":           "GKE keeps a part of every machine type that it offers: find out what changed the kubelet's configuration of this node, and recreate it.",
+		},
 	},
 	Judge: onReservation(func(k node.KubeletState, r node.ReservationState, _ Given) Finding {
 		var empty, capacity []string
@@ -299,9 +307,17 @@ var ReservationCoversUse = Check{
 	Title: "the memory that is reserved covers what the system's own cgroups hold",
 	Refs:  slices.Concat(reservationRefs, []Ref{{sp80053, "SC-5(2)"}}),
 	Help: Help{
-		Why:    "A reservation below what the system, the kubelet and the runtime already hold is a promise to pods that the node cannot keep: it runs into eviction or the OOM killer.",
-		How:    "Memory of kubeReserved and systemReserved together against what the cgroups of the system, the kubelet and the runtime hold and the kernel cannot take back (without page cache and reclaimable slab), each rounded up to 16 MiB. The highest use since boot is told beside it; it counts page cache, so that a peak above the reservation is no failure by itself.",
-		Remedy: reservedRemedy("kubeReserved", "kube-reserved"),
+		Why: "A reservation below what the system, the kubelet and the runtime already hold is a promise to pods that the node cannot keep: it runs into eviction or the OOM killer.",
+		How: "Memory of kubeReserved and systemReserved together against what the cgroups of the system, the kubelet and the runtime hold and the kernel cannot take back (without page cache and reclaimable slab), each rounded up to 16 MiB. The highest use since boot is told beside it; it counts page cache, so that a peak above the reservation is no failure by itself.",
+		Remedy: map[string]string{
+			"":              "Raise the memory of kubeReserved or systemReserved above what the finding says is held, in the file that --config names, and restart the kubelet; reservation-sized names a value for this size of node.",
+			"talos":         "Raise memory of systemReserved in machine.kubelet.extraConfig above what the finding says is held (talosctl patch machineconfig).",
+			"flatcar":       "Raise the memory of systemReserved above what the finding says is held, on the node and in the Butane configuration, or move what holds it into a pod with a request of its own.",
+			"bottlerocket":  "apiclient set kubernetes.kube-reserved.memory= with more than the finding says is held.",
+			"fedora-coreos": "On OpenShift set autoSizingReserved: true in the KubeletConfig resource. Elsewhere raise the memory of systemReserved above what the finding says is held.",
+			"microos":       "Raise memory in kubelet-arg: [\"system-reserved=memory=…\"] of k3s or RKE2 above what the finding says is held; the server itself is part of what is held.",
+			"cos":           "GKE's reservation is fixed by the machine type: find what runs on the host beside GKE's own services, or choose a larger machine type.",
+		},
 	},
 	Judge: onReservation(func(_ node.KubeletState, r node.ReservationState, _ Given) Finding {
 		if len(r.Peaks) == 0 {

@@ -12,22 +12,19 @@ import (
 
 var sysctlsHardened = Check{
 	ID:       "sysctls-hardened",
-	Rev:      1,
-	Title:    "kernel parameters are at least as strict as the hardening list asks",
+	Rev:      2,
+	Title:    "kernel parameters that no other check names are as strict as the hardening list asks",
 	Topic:    KernelTopic,
 	Severity: Medium,
 	Refs: []Ref{
 		{sp80053, "CM-6"}, {sp80053, "CM-7"}, {sp80053, "SI-16"},
-		{pciDSS, "2.2.6"},
-		{cisBottlerocket, "1.4.1"}, {cisBottlerocket, "1.4.2"}, {cisBottlerocket, "1.4.3"},
-		{cisCOS, "aslr-enabled"}, {cisCOS, "core-dumps-restricted"}, {cisControls, "10.5"},
-		{sleMicroSTIG, "SLEM-05-213010"}, {sleMicroSTIG, "SLEM-05-213015"}, {sleMicroSTIG, "SLEM-05-213025"},
-		{grundschutz, "SYS.1.3.A4"}, {grundschutz, "SYS.1.3.A14"}, {grundschutz, "SYS.1.3.A17"},
+		{pciDSS, "2.2.6"}, {cisControls, "10.5"},
+		{grundschutz, "SYS.1.3.A4"}, {grundschutz, "SYS.1.3.A17"},
 		{iso27001, "8.9"}, {dora, "Art. 11(2)(b)"},
 	},
 	Help: Help{
-		Why: "These parameters close what an exploit needs next: addresses of the kernel, eBPF and userfaultfd for everybody, links and FIFOs in shared folders, dumps of privileged programs.",
-		How: "Every parameter of the profile's list is read from /proc/sys and compared with what the list asks: at least (>=), at most (<=) or exactly (==). A parameter that this kernel does not have passes only where that proves the feature absent, such as no eBPF; otherwise the protection is missing.",
+		Why: "These parameters close what an exploit needs next, such as a page at address zero that turns a null pointer of the kernel into its program.",
+		How: "Every parameter of the list of profile and site overlay is read from /proc/sys, but those that a check of its own names, and compared with what the list asks: at least (>=), at most (<=) or exactly (==). A parameter that this kernel does not have passes only where that proves the feature absent, such as no eBPF; otherwise the protection is missing.",
 		Remedy: map[string]string{
 			"talos":         "Set it under machine.sysctls of the machine configuration: talosctl patch machineconfig --patch '{\"machine\":{\"sysctls\":{\"NAME\":\"VALUE\"}}}'.",
 			"flatcar":       "Write NAME = VALUE to /etc/sysctl.d/90-hardening.conf (storage.files of the Butane configuration) and run sysctl --system.",
@@ -38,50 +35,71 @@ var sysctlsHardened = Check{
 			"":              "Write NAME = VALUE to /etc/sysctl.d/90-hardening.conf and run sysctl --system.",
 		},
 	},
-	Judge: On2(node.Sysctls, node.Kernel.Parts("release"), judgeSysctls),
+	Judge: parametersHold(func(name string) bool { return !slices.Contains(namedParameters(), name) }),
 }
 
-func judgeSysctls(s node.SysctlValues, k node.KernelState, g Given) Finding {
-	var bad, open, met []string
-	for _, name := range slices.Sorted(maps.Keys(g.Profile.Sysctls)) {
-		want := g.Profile.Sysctls[name]
-		if want == "any" {
-			continue
-		}
-		value, found := s.Values[name]
-		if !found {
-			switch why := safeWithout(name, k.Release); {
-			case !slices.Contains(s.Absent, name):
-				open = append(open, name+" was not read")
-			case name == "net.core.bpf_jit_harden":
-				// net/core/sysctl_net_core.c shows it in the initial network namespace only.
-				open = append(open, name+" is absent: the kernel has no eBPF compiler, or the reader was outside the host's network namespace")
-			case why != "":
-				met = append(met, name+" is absent: "+why)
-			default:
-				bad = append(bad, name+" is absent, want "+want)
+// parametersHold makes a judge of those kernel parameters of the profile's list
+// whose names are in question.
+func parametersHold(asked func(name string) bool) Judge {
+	return On2(node.Sysctls, node.Kernel.Parts("release"), func(s node.SysctlValues, k node.KernelState, g Given) Finding {
+		var c compared
+		for _, name := range slices.Sorted(maps.Keys(g.Profile.Sysctls)) {
+			if asked(name) {
+				c.add(name, s, k, g)
 			}
-			continue
 		}
-		item := fmt.Sprintf("%s = %s, want %s", name, value, want)
-		switch ok, err := holds(value, want); {
-		case err != nil:
-			open = append(open, item+": "+err.Error())
-		case ok:
-			met = append(met, item)
+		return c.finding()
+	})
+}
+
+// compared are kernel parameters by how they stand to what is expected of them.
+type compared struct{ bad, open, met []string }
+
+// add compares one parameter with what the profile expects of it.
+func (c *compared) add(name string, s node.SysctlValues, k node.KernelState, g Given) {
+	want, expected := g.Profile.Sysctls[name]
+	if !expected || want == "any" {
+		return
+	}
+	value, found := s.Values[name]
+	if !found {
+		switch why := safeWithout(name, k.Release); {
+		case !slices.Contains(s.Absent, name):
+			c.open = append(c.open, name+" was not read")
+		case name == "net.core.bpf_jit_harden":
+			// net/core/sysctl_net_core.c shows it in the initial network namespace only.
+			c.open = append(c.open, name+" is absent: the kernel has no eBPF compiler, or the reader was outside the host's network namespace")
+		case strings.HasPrefix(name, "net.ipv6."):
+			// Documentation/networking/ipv6.rst: nothing of it is there under ipv6.disable=1.
+			c.met = append(c.met, name+" is absent: the kernel speaks no IPv6")
+		case why != "":
+			c.met = append(c.met, name+" is absent: "+why)
 		default:
-			bad = append(bad, item)
+			c.bad = append(c.bad, name+" is absent, want "+want)
 		}
+		return
 	}
-	switch total := len(bad) + len(open) + len(met); {
-	case len(bad) > 0:
-		return fail("too-lax", fmt.Sprintf("%d of %d kernel parameters are laxer than the hardening list asks: %s", len(bad), total, strings.Join(bad, "; ")), bad...)
-	case len(open) > 0:
-		return unknown("not-compared", fmt.Sprintf("%d of %d kernel parameters could not be compared: %s", len(open), total, strings.Join(open, "; ")), open...)
+	item := fmt.Sprintf("%s = %s, want %s", name, value, want)
+	switch ok, err := holds(value, want); {
+	case err != nil:
+		c.open = append(c.open, item+": "+err.Error())
+	case ok:
+		c.met = append(c.met, item)
+	default:
+		c.bad = append(c.bad, item)
+	}
+}
+
+func (c *compared) finding() Finding {
+	switch total := len(c.bad) + len(c.open) + len(c.met); {
+	case len(c.bad) > 0:
+		return fail("too-lax", fmt.Sprintf("%d of %d kernel parameters are laxer than the hardening list asks: %s", len(c.bad), total, strings.Join(c.bad, "; ")), c.bad...)
+	case len(c.open) > 0:
+		return unknown("not-compared", fmt.Sprintf("%d of %d kernel parameters could not be compared: %s", len(c.open), total, strings.Join(c.open, "; ")), c.open...)
 	case total == 0:
-		return notApplicable("nothing-expected", "the profile expects nothing of kernel parameters")
+		return notApplicable("nothing-expected", "the profile expects nothing of these kernel parameters")
 	}
-	return pass("strict", fmt.Sprintf("all %d kernel parameters are as strict as the hardening list asks", len(met)), met...)
+	return pass("strict", fmt.Sprintf("all %d kernel parameters are as strict as the hardening list asks: %s", len(c.met), strings.Join(c.met, "; ")), c.met...)
 }
 
 // holds compares the value of a parameter with an expectation of a profile:

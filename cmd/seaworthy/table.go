@@ -35,7 +35,7 @@ func (t table) render(r verify.Report) string {
 	for _, f := range shown {
 		byVerdict[f.Verdict] = append(byVerdict[f.Verdict], f)
 	}
-	listed := map[verify.Verdict][]verify.Finding{}
+	listed := map[verify.Verdict][]shared{}
 	for verdict, findings := range byVerdict {
 		listed[verdict] = t.once(byTopic(findings))
 		for _, f := range listed[verdict] {
@@ -208,36 +208,57 @@ var marks = map[verify.Verdict]string{verify.Fail: "✗", verify.Unknown: "?", v
 
 var colours = map[verify.Verdict]string{verify.Fail: red, verify.Unknown: yellow, verify.Pass: green, verify.NotApplicable: faint}
 
-// once gives a reason that several checks share in full once. On an ordinary
-// host it has one line.
-func (t table) once(findings []verify.Finding) []verify.Finding {
+// shared is a finding with the checks of its topic, no worse than it, that are
+// unknown for the same reason.
+type shared struct {
+	verify.Finding
+	also []string
+}
+
+// once gives a reason that several checks share in full once; those of one topic
+// that are unknown for it follow by name. On an ordinary host it has one line.
+func (t table) once(findings []verify.Finding) []shared {
+	var out []shared
 	if t.verbose {
-		return findings
+		for _, f := range findings {
+			out = append(out, shared{Finding: f})
+		}
+		return out
 	}
 	checks := map[string][]string{} // by reason
 	for _, f := range findings {
 		checks[f.Reason] = append(checks[f.Reason], f.Check)
 	}
 	brief := t.profile.Ordinary && !t.every
-	var out []verify.Finding
+	type group struct {
+		topic  verify.Topic
+		reason string
+	}
+	place := map[group]int{} // in out
 	for _, f := range findings {
+		g := group{f.Topic, f.Reason}
 		same := checks[f.Reason]
+		i, seen := place[g]
 		switch first := same[0]; {
 		case f.Check == first && brief && len(same) > 1:
 			f.Reason += fmt.Sprintf(" (%d checks)", len(same))
 		case f.Check == first:
 		case brief:
 			continue
+		case seen && f.Verdict == verify.Unknown:
+			out[i].also = append(out[i].also, f.Check)
+			continue
 		default:
 			f.Reason = "for the same reason as " + first
 		}
-		out = append(out, f)
+		place[g] = len(out)
+		out = append(out, shared{Finding: f})
 	}
 	return out
 }
 
 // list writes the findings of one verdict. A long list is parted by topic.
-func (t table) list(b *strings.Builder, title string, findings []verify.Finding, facts node.Facts) {
+func (t table) list(b *strings.Builder, title string, findings []shared, facts node.Facts) {
 	if len(findings) == 0 {
 		return
 	}
@@ -248,9 +269,13 @@ func (t table) list(b *strings.Builder, title string, findings []verify.Finding,
 		if topics && (i == 0 || findings[i-1].Topic != f.Topic) {
 			b.WriteString("  " + t.paint(string(f.Topic), faint) + "\n")
 		}
-		t.finding(b, f, verdict == verify.Fail && i == 0)
+		t.finding(b, f.Finding, verdict == verify.Fail && i == 0)
+		if len(f.also) > 0 {
+			text := fmt.Sprintf("so %s %s", map[bool]string{true: "is", false: "are"}[len(f.also) == 1], strings.Join(f.also, ", "))
+			b.WriteString("      " + strings.Join(wrap(text, t.width-6), "\n      ") + "\n")
+		}
 		if t.verbose {
-			t.details(b, f, facts)
+			t.details(b, f.Finding, facts)
 		}
 	}
 }

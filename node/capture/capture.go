@@ -67,6 +67,7 @@ func New(h Header) *Tape {
 const (
 	opRead   = "read"
 	opDigest = "digest"
+	opHead   = "head"
 	opList   = "list"
 	opLstat  = "lstat"
 	opStat   = "stat"
@@ -79,6 +80,7 @@ const (
 var words = map[string]string{
 	opRead:   "reading",
 	opDigest: "hashing",
+	opHead:   "reading the head of",
 	opList:   "listing",
 	opLstat:  "looking at",
 	opStat:   "looking at",
@@ -112,7 +114,7 @@ type record struct {
 	Op      string          `json:"op"`
 	Name    text            `json:"name"`
 	Of      text            `json:"of,omitzero"`
-	Text    *text           `json:"text,omitempty"`    // of opRead, opDigest, opLink and opXattr
+	Text    *text           `json:"text,omitempty"`    // of opRead, opDigest, opHead, opLink and opXattr
 	Entries *[]entry        `json:"entries,omitempty"` // of opList
 	Info    *node.FileInfo  `json:"info,omitempty"`    // of opLstat and opStat
 	Answer  json.RawMessage `json:"answer,omitempty"`  // of opAsk
@@ -192,7 +194,7 @@ func (t *Tape) sorted() []record {
 
 // Exchange is one question with its answer, in words for people.
 type Exchange struct {
-	Op     string // read, digest, list, lstat, stat, readlink, xattr, ask
+	Op     string // read, digest, head, list, lstat, stat, readlink, xattr, ask
 	What   string // an absolute path or a kernel question
 	Answer string // the text, or the answer in JSON; "" with an error
 	Err    error  // a *node.Error

@@ -30,6 +30,7 @@ func composed() *Tape {
 	t.Link("etc/mtab", "../proc/self/mounts")
 	t.Absent("run/ostree-booted", ".")
 	t.Refuse("proc/1/exe", node.Denied, "")
+	t.Head("opt/kubelet", "\x7fELF")
 	t.Attribute("run/x.sock", "security.selinux", "system_u:object_r:t:s0\x00")
 	t.Answer(node.Question{Kind: node.AskUname}, node.Uname{Release: "6.12.0"})
 	t.Answer(node.Question{Kind: node.AskStatfs, Of: "var"}, node.Statfs{Type: "0xef53", Size: 1 << 40})
@@ -64,6 +65,11 @@ func TestWriteRead(t *testing.T) {
 	}
 	if got, err := h.FS.ReadDir("etc", 10); err != nil || got[0].Name != "a\xff" {
 		t.Errorf("a name that is not text: got %q, %v", got, err)
+	}
+	for n, want := range []string{"", "\x7f", "\x7fE", "\x7fEL", "\x7fELF", "\x7fELF"} {
+		if b, err := h.FS.Head("opt/kubelet", n); err != nil || string(b) != want {
+			t.Errorf("head of %d bytes: got %q, %v, want %q", n, b, err, want)
+		}
 	}
 	if info, err := h.FS.Lstat("etc/mtab"); err != nil || info.Type != node.Symlink {
 		t.Errorf("Lstat of a link: got %v, %v", info, err)

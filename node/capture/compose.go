@@ -25,6 +25,13 @@ func (t *Tape) Digest(name, sum string) {
 	t.put(r)
 }
 
+// Head puts what a regular file begins with.
+func (t *Tape) Head(name, head string) {
+	r := newRecord(key{op: opHead, name: name})
+	r.Text = (*text)(&head)
+	t.put(r)
+}
+
 // File puts a regular file of root's, mode 0644.
 func (t *Tape) File(name, content string) {
 	t.Content(name, content)

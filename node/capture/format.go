@@ -200,6 +200,8 @@ func (r record) check() error {
 	switch r.Op {
 	case opRead, opLink, opXattr:
 		fits = fits || r.Text != nil
+	case opHead:
+		fits = fits || r.Text != nil && len(*r.Text) <= node.MaxHead
 	case opDigest:
 		fits = fits || r.Text != nil && digestPattern.MatchString(string(*r.Text))
 	case opList:

@@ -129,6 +129,19 @@ func (r recorder) Digest(name string, max int64) (string, error) {
 	return r.player.Digest(name, max)
 }
 
+// Head is recorded in full, whatever part of it was asked for.
+func (r recorder) Head(name string, n int) ([]byte, error) {
+	k := key{op: opHead, name: name}
+	if r.begin(k) {
+		rec := newRecord(k)
+		b, err := r.live.FS.Head(name, node.MaxHead)
+		content := text(b)
+		rec.Text = &content
+		r.end(rec, err)
+	}
+	return r.player.Head(name, n)
+}
+
 func (r recorder) ReadDir(name string, max int) ([]node.DirEntry, error) {
 	k := key{op: opList, name: name}
 	r.retry(k, int64(max))

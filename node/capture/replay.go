@@ -56,6 +56,14 @@ func (p player) Digest(name string, max int64) (string, error) {
 	return string(*r.Text), nil
 }
 
+func (p player) Head(name string, n int) ([]byte, error) {
+	r, err := p.find(key{op: opHead, name: name})
+	if err != nil {
+		return nil, err
+	}
+	return []byte((*r.Text)[:min(n, len(*r.Text))]), nil
+}
+
 func (p player) ReadDir(name string, max int) ([]node.DirEntry, error) {
 	k := key{op: opList, name: name}
 	r, err := p.find(k)

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -299,14 +300,17 @@ func (t *tree) Digest(name string, max int64) (string, error) {
 	if sum, ok := t.digests.get(key); ok {
 		return sum, nil
 	}
-	sum, err := digest(func(p []byte) (int, error) {
-		for {
-			n, err := unix.Read(fd, p)
-			if err != unix.EINTR {
-				return n, err
+	var sum string
+	idly(func() {
+		sum, err = digest(func(p []byte) (int, error) {
+			for {
+				n, err := unix.Read(fd, p)
+				if err != unix.EINTR {
+					return n, err
+				}
 			}
-		}
-	}, max)
+		}, max)
+	})
 	if errors.Is(err, errTooLarge) {
 		return "", tooLarge(op, name, max, "bytes")
 	}
@@ -315,6 +319,32 @@ func (t *tree) Digest(name string, max int64) (string, error) {
 	}
 	t.digests.put(key, sum)
 	return sum, nil
+}
+
+func (t *tree) Head(name string, n int) ([]byte, error) {
+	const op = "reading the head of"
+	fd, err := t.openRegular(name, math.MaxInt64)
+	if err != nil {
+		var e *node.Error
+		if errors.As(err, &e) {
+			return nil, &node.Error{Op: op, Name: e.Name, Code: e.Code, Detail: e.Detail}
+		}
+		return nil, refusal(op, name, err)
+	}
+	defer unix.Close(fd)
+	b := make([]byte, n)
+	for got := 0; ; {
+		m, err := unix.Read(fd, b[got:])
+		switch {
+		case err == unix.EINTR:
+		case err != nil:
+			return nil, refusal(op, name, err)
+		case m == 0: // the end, or nothing left to ask for
+			return b[:got], nil
+		default:
+			got += m
+		}
+	}
 }
 
 // content tells whether a file was changed since it was hashed. Whoever can set
@@ -326,29 +356,40 @@ type content struct {
 	ctime unix.Timespec
 }
 
-// digests are the last sums that were made.
+// digests are the last sums that were made or asked for, in two generations: what
+// was asked for lately outlives what was not.
 type digests struct {
-	mu   sync.Mutex
-	sums map[content]string
+	mu       sync.Mutex
+	new, old map[content]string
 }
 
-// maxDigests bounds them at about 2 MiB.
+// maxDigests bounds a generation at about 1 MiB.
 const maxDigests = 1 << 13
 
 func (d *digests) get(c content) (string, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	sum, ok := d.sums[c]
+	if sum, ok := d.new[c]; ok {
+		return sum, true
+	}
+	sum, ok := d.old[c]
+	if ok {
+		d.add(c, sum)
+	}
 	return sum, ok
 }
 
 func (d *digests) put(c content, sum string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.sums == nil || len(d.sums) >= maxDigests {
-		d.sums = map[content]string{}
+	d.add(c, sum)
+}
+
+func (d *digests) add(c content, sum string) {
+	if d.new == nil || len(d.new) >= maxDigests {
+		d.new, d.old = map[content]string{}, d.new
 	}
-	d.sums[c] = sum
+	d.new[c] = sum
 }
 
 // openRegular opens a regular file for reading. It looks first: opening a device
@@ -558,9 +599,13 @@ func (t *tree) Xattr(name, attr string) ([]byte, error) {
 		return nil, refusal(op, name, err)
 	}
 	defer unix.Close(fd)
-	buf := make([]byte, maxXattr)
+	buf := make([]byte, 256)
 	// fgetxattr(2) refuses an O_PATH descriptor.
 	n, err := unix.Getxattr("/proc/self/fd/"+strconv.Itoa(fd), attr, buf)
+	if err == unix.ERANGE {
+		buf = make([]byte, maxXattr)
+		n, err = unix.Getxattr("/proc/self/fd/"+strconv.Itoa(fd), attr, buf)
+	}
 	if err == unix.ENODATA {
 		err = unix.ENOENT
 	}

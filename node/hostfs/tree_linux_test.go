@@ -406,12 +406,18 @@ func second[T any](_ T, err error) error { return err }
 func TestXattr(t *testing.T) {
 	root := t.TempDir()
 	write(t, filepath.Join(root, "f"), "")
-	if err := unix.Setxattr(filepath.Join(root, "f"), "user.a", []byte("v\x00"), 0); err != nil {
-		t.Skipf("SKIPPED: no attributes can be set here: %v", err)
+	long := strings.Repeat("v", 1000)
+	for attr, value := range map[string]string{"user.a": "v\x00", "user.long": long} {
+		if err := unix.Setxattr(filepath.Join(root, "f"), attr, []byte(value), 0); err != nil {
+			t.Skipf("SKIPPED: no attributes can be set here: %v", err)
+		}
 	}
 	for kind, tree := range trees(t, root) {
 		if b, err := tree.Xattr("f", "user.a"); err != nil || string(b) != "v\x00" {
 			t.Errorf("%s: got %q, %v", kind, b, err)
+		}
+		if b, err := tree.Xattr("f", "user.long"); err != nil || string(b) != long {
+			t.Errorf("%s: a long one: got %d bytes, %v", kind, len(b), err)
 		}
 		if _, err := tree.Xattr("f", "user.b"); !node.IsAbsent(err) {
 			t.Errorf("%s: got %v, want that it is absent", kind, err)

@@ -104,6 +104,27 @@ func (t *tree) Digest(name string, max int64) (string, error) {
 	return sum, nil
 }
 
+func (t *tree) Head(name string, n int) ([]byte, error) {
+	const op = "reading the head of"
+	p, info, err := t.resolve(name, true)
+	if err != nil {
+		return nil, refusal(op, name, err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, notRegular(op, name, fileType(info.Mode()))
+	}
+	f, err := t.root.OpenFile(p, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, refusal(op, name, err)
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, int64(n)))
+	if err != nil {
+		return nil, refusal(op, name, err)
+	}
+	return b, nil
+}
+
 func (t *tree) ReadDir(name string, max int) ([]node.DirEntry, error) {
 	const op = "listing"
 	p, info, err := t.resolve(name, true)
