@@ -340,6 +340,7 @@ case "$*" in
 	awk -F '\t' -v name="$2" '$1 == name {print "root " $2 " 1 0 00:00 ? 00:00:00 " $3; found = 1} END {exit !found}' $table ;;
 "-ef") echo "UID PID PPID C STIME TTY TIME CMD"
 	awk -F '\t' '{print "root " $2 " 1 0 00:00 ? 00:00:00 " $3}' $table ;;
+"-fC") echo "error: list of command names must follow -C" >&2; exit 1 ;; # where no kubelet was found
 *) echo "ps $*" >> /` + kubeBenchHome + `/unanswered; exit 2 ;;
 esac
 `
