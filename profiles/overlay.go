@@ -80,6 +80,13 @@ func Kinds() []Kind {
 		{"mappings", "library that host processes may map, or /memfd:NAME", func(p *Profile) *[]Place { return &p.Inventory.Mappings }, absolute},
 		{"libraries", "library that may be forced into programs, or folder that LD_LIBRARY_PATH may name", func(p *Profile) *[]Place { return &p.Inventory.Libraries }, absolute},
 		{"mounts", "mount point that is writable and executable", func(p *Profile) *[]Place { return &p.Image.Writable }, outsideImage},
+		{"extensions", "extension of the image, by path, with its SHA-256; of Talos: /etc/extensions.yaml/NAME", func(p *Profile) *[]Place { return &p.Extensions.Allowed }, absolute},
+		{"etc", "path below /etc that may differ from what the image brought", func(p *Profile) *[]Place { return &p.Extensions.Etc }, belowEtc},
+		{"containers", "pod that may reach the host: POWER NAMESPACE/NAME; a trailing * stands for anything", func(p *Profile) *[]Place { return &p.Containers.Reaching }, twoWords},
+		{"runtimePrograms", "program of an engine or network plugin on writable storage", func(p *Profile) *[]Place { return &p.Containers.Binaries }, absolute},
+		{"registries", "registry that may be asked without a verified certificate", func(p *Profile) *[]Place { return &p.Containers.Registries }, named},
+		{"nriPlugins", "plugin that the engine may start", func(p *Profile) *[]Place { return &p.Containers.NRIPlugins }, absolute},
+		{"agents", "security agent that may run, by the name of the product", func(p *Profile) *[]Place { return &p.Containers.AllowedAgents }, named},
 		{"holders", "pod that may reach a runtime socket: SOCKET NAMESPACE/NAME", func(p *Profile) *[]Place { return &p.Runtime.Holders }, holder},
 		{"listeners", "what may listen beyond loopback: PROGRAM PORT", func(p *Profile) *[]Place { return &p.Network.Listen }, twoWords},
 		{"staticPods", "manifest of a static pod", func(p *Profile) *[]Place { return &p.Kubelet.StaticPods }, absolute},
@@ -118,6 +125,13 @@ func outsideImage(p string) string {
 		}
 	}
 	return ""
+}
+
+func belowEtc(p string) string {
+	if !strings.HasPrefix(p, "/etc/") || p == "/etc/*" {
+		return "it is not one path below /etc"
+	}
+	return absolute(p)
 }
 
 // named refuses what would stand for everything.

@@ -22,6 +22,7 @@ const module = "github.com/seaworthy/seaworthy"
 // Tests of a package may import more; what ships may not.
 var may = map[string][]string{
 	"profiles":            {},
+	"profiles/standards":  {},
 	"node":                {},
 	"node/hostfs":         {"node"},
 	"node/capture":        {"node"},
@@ -31,9 +32,10 @@ var may = map[string][]string{
 	"collector/web":       {"node", "profiles", "verify"},
 	"collector":           {"node", "node/wire", "profiles", "verify", "collector/store", "collector/web"},
 	"collector/demo":      {"node", "node/capture"},
-	"cmd/seaworthy":       {"node", "node/*", "profiles", "verify", "collector", "collector/*"},
+	"cmd/seaworthy":       {"node", "node/*", "profiles", "profiles/*", "verify", "collector", "collector/*"},
 	"cmd/seaworthy-agent": {"node", "node/*", "profiles", "verify"},
 	"test":                {},
+	"test/peers":          {},
 }
 
 // never lists what a package and everything of ours that it imports may not

@@ -2,7 +2,11 @@ package verify
 
 import (
 	"cmp"
+	"fmt"
+	"path"
+	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/seaworthy/seaworthy/node"
 	"github.com/seaworthy/seaworthy/profiles"
@@ -12,39 +16,141 @@ import (
 // of a site overlay ([profiles.Kinds]), each sorted by path. What could not be
 // read is not in it, and neither is what no overlay can declare.
 func Beyond(facts node.Facts, p *profiles.Profile) map[string][]profiles.Place {
-	out := map[string][]profiles.Place{}
-	add := func(kind string, place profiles.Place) {
-		if !slices.Contains(out[kind], place) {
-			out[kind] = append(out[kind], place)
-		}
-	}
+	b := beyond{}
 	mounts, _, missing := node.Mounts.Of(facts)
-	if programs, _, unread := node.Processes.Of(facts); unread == nil && missing == nil {
-		for _, program := range programs {
-			known := len(program.On.Options) > 0 && !program.Memory && !program.Detached && !program.OwnRoot && !program.Deleted
-			if known && !fromImage(program, mounts) && !placeDeclared(program, p.Processes.Allowed) {
-				add("executables", profiles.Place{Path: program.Path, Script: program.Script})
-			}
-		}
+	if missing != nil {
+		return b // where anything lies cannot be told
 	}
-	if missing == nil && p.Image.Writable != nil {
-		for _, m := range mounts {
-			if writablePlace(m, p) && !writableByDesign(m, p) {
-				add("mounts", profiles.Place{Path: m.Path})
-			}
-		}
-	}
-	if holders, _, unread := node.SocketHolders.Of(facts); unread == nil {
-		for _, h := range holders {
-			if !holderDeclared(h, p.Runtime.Holders) {
-				add("holders", profiles.Place{Path: h.Socket + " " + holderName(h)})
-			}
-		}
-	}
-	for _, places := range out {
+	b.stored(facts, mounts, p)
+	b.programs(facts, mounts, p)
+	b.mounts(mounts, p)
+	b.extensions(facts, mounts, p)
+	b.holders(facts, p)
+	b.containers(facts, p)
+	b.listeners(facts, p)
+	for _, places := range b {
 		slices.SortFunc(places, func(a, b profiles.Place) int {
 			return cmp.Or(cmp.Compare(a.Path, b.Path), cmp.Compare(a.Script, b.Script))
 		})
 	}
-	return out
+	return b
+}
+
+// beyond are places by kind.
+type beyond map[string][]profiles.Place
+
+// add adds a place unless one of the same path is there, which may say more.
+func (b beyond) add(kind string, place profiles.Place) {
+	same := func(p profiles.Place) bool { return p.Path == place.Path && p.Script == place.Script }
+	if !slices.ContainsFunc(b[kind], same) {
+		b[kind] = append(b[kind], place)
+	}
+}
+
+// stored are the executables that stay on storage that can be written, with
+// their digests. Those in memory are gone after a boot.
+func (b beyond) stored(facts node.Facts, mounts []node.Mount, p *profiles.Profile) {
+	inventory, _, missing := node.StoredExecutables.Of(facts)
+	if missing != nil {
+		return
+	}
+	for _, f := range newWritable(inventory.Files, mounts).files {
+		if f.can("noexec") && f.SHA256 != "" && standingOf(f.Path, f.SHA256, executablePlaces(p)) == isUndeclared {
+			b.add("executables", profiles.Place{Path: f.Path, SHA256: f.SHA256})
+		}
+	}
+}
+
+func (b beyond) programs(facts node.Facts, mounts []node.Mount, p *profiles.Profile) {
+	programs, _, missing := node.Processes.Of(facts)
+	if missing != nil {
+		return
+	}
+	for _, program := range programs {
+		known := len(program.On.Options) > 0 && !program.Memory && !program.Detached && !program.OwnRoot && !program.Deleted
+		if known && !fromImage(program, mounts) && !placeDeclared(program, p.Processes.Allowed) {
+			b.add("executables", profiles.Place{Path: program.Path, Script: program.Script})
+		}
+	}
+}
+
+func (b beyond) mounts(mounts []node.Mount, p *profiles.Profile) {
+	for _, m := range mounts {
+		if p.Image.Writable != nil && writablePlace(m, p) && !writableByDesign(m, p) {
+			b.add("mounts", profiles.Place{Path: m.Path})
+		}
+	}
+}
+
+func (b beyond) extensions(facts node.Facts, mounts []node.Mount, p *profiles.Profile) {
+	offered, _, missing := node.Extensions.Of(facts)
+	if missing != nil {
+		return
+	}
+	for _, x := range offered {
+		_, declared := extensionPlace(x, p.Extensions.Allowed)
+		off := x.Real == "/dev/null" || x.Kept == "gone" || x.Kind == "talos" && x.Name == "schematic"
+		switch {
+		case declared || off || x.Real != "" && imageMount(mountOf(mounts, x.Real)):
+		case x.Kind == "talos":
+			b.add("extensions", profiles.Place{Path: x.Path + "/" + x.Name})
+		default:
+			b.add("extensions", profiles.Place{Path: x.Path, SHA256: x.SHA256})
+		}
+	}
+}
+
+func (b beyond) holders(facts node.Facts, p *profiles.Profile) {
+	holders, _, missing := node.SocketHolders.Of(facts)
+	if missing != nil {
+		return
+	}
+	for _, h := range holders {
+		if !holderDeclared(h, p.Runtime.Holders) {
+			b.add("holders", profiles.Place{Path: h.Socket + " " + anyCopy(holderName(h))})
+		}
+	}
+}
+
+func (b beyond) containers(facts node.Facts, p *profiles.Profile) {
+	state, _, missing := node.Containers.Of(facts)
+	if missing != nil {
+		return
+	}
+	for _, c := range state.Reaching {
+		for _, power := range powersOf(c) {
+			if c.Pod != "" && !powerDeclared(c, power.name, p.Containers.Reaching) {
+				b.add("containers", profiles.Place{Path: power.name + " " + anyCopy(c.Pod)})
+			}
+		}
+	}
+}
+
+func (b beyond) listeners(facts node.Facts, p *profiles.Profile) {
+	listeners, _, missing := node.Listeners.Of(facts)
+	if missing != nil || p.Network.Listen == nil {
+		return
+	}
+	for _, l := range beyondLoopback(listeners) {
+		if l.Program == "" || listenDeclared(l, p.Network.Listen) {
+			continue
+		}
+		program := l.Program
+		if l.Container {
+			program = "container:" + path.Base(l.Program)
+		}
+		b.add("listeners", profiles.Place{Path: fmt.Sprintf("%s %d", program, l.Port)})
+	}
+}
+
+// generated is what Kubernetes appends to the names of pods: the hash of a
+// ReplicaSet, and five letters. Source: k8s.io/apimachinery pkg/util/rand.
+var generated = regexp.MustCompile(`(-[bcdfghjklmnpqrstvwxz2456789]{8,10})?-[bcdfghjklmnpqrstvwxz2456789]{5}$`)
+
+// anyCopy is the name of a pod as one for all pods of its owner.
+func anyCopy(name string) string {
+	if owner := generated.ReplaceAllString(name, ""); owner != name && !strings.HasSuffix(owner, "/") {
+		return owner + "-*"
+	}
+	return name
 }

@@ -35,15 +35,20 @@ func onListeners(f func([]node.Listener, Given) Finding) Judge {
 		if len(all) == 0 {
 			return unsaid("what listens on it") // no Linux host is without a listening socket
 		}
-		var open []node.Listener
-		for _, l := range all {
-			a, err := netip.ParseAddr(l.Address)
-			if l.Network != "unix" && (err != nil || !a.Unmap().IsLoopback()) {
-				open = append(open, l)
-			}
-		}
-		return wholeMachine(s, f(open, g))
+		return wholeMachine(s, f(beyondLoopback(all), g))
 	})
+}
+
+// beyondLoopback are the TCP ports that others than this machine can reach.
+func beyondLoopback(all []node.Listener) []node.Listener {
+	var open []node.Listener
+	for _, l := range all {
+		a, err := netip.ParseAddr(l.Address)
+		if l.Network != "unix" && (err != nil || !a.Unmap().IsLoopback()) {
+			open = append(open, l)
+		}
+	}
+	return open
 }
 
 // listenerName is a listener for people, and what a waiver names.

@@ -110,7 +110,7 @@ func suggest(ctx context.Context, out, errOut io.Writer, captures []string, name
 }
 
 // settled are checks that fail by what an overlay can declare.
-var settled = []string{"processes-from-image", "runtime-socket-unreached"}
+var settled = []string{"processes-from-image", "mappings-from-image", "runtime-socket-unreached"}
 
 // unsound says why nothing is to be learnt from a node, or "".
 func unsound(r verify.Report) string {
