@@ -58,7 +58,7 @@ bench: ## run the benchmarks
 	$(GO) test ./... -run '^$$' -bench . -benchmem
 
 peers: ## run Seaworthy, kube-bench and Lynis on this machine and print what each costs (root)
-	@$(GO) test ./test/peers -run '^$$' -bench BesideOthers -benchtime 7x -timeout 30m
+	@$(GO) test ./test/peers -run '^$$' -bench BesideOthers -benchtime 3x -timeout 30m
 
 clean: ## remove what was built; reports in .seaworthy stay
 	rm -rf bin
