@@ -113,38 +113,24 @@ func readConsole(h *Host, name, unit string, left *int) ([]Console, error) {
 	if *left--; *left < 0 {
 		return nil, &Error{"reading", "/" + name, TooLarge, "stopped after 200 files"}
 	}
-	b, err := h.ReadSecret(name, 1<<20, redactUnitStart)
+	u, err := readUnit(h, name)
 	if err != nil {
 		return nil, err
 	}
 	var out []Console
-	for _, c := range parseUnitStart(b) {
-		out = append(out, Console{unit, c.kind, c.user, "/" + name, true})
+	for _, c := range u.commands {
+		switch {
+		case c.key != "ExecStart":
+		case c.user != "":
+			out = append(out, Console{unit, "autologin", quoteName(c.user), "/" + name, true})
+		case interpreter(c.program) == "sh":
+			out = append(out, Console{unit, "shell", "", "/" + name, true})
+		}
+	}
+	if u.refused != "" {
+		return out, &Error{"reading", "/" + name, Malformed, u.refused}
 	}
 	return out, nil
-}
-
-// redactUnitStart leaves of a unit its ExecStart lines, and of these the program
-// and whom it logs in.
-func redactUnitStart(b []byte) []byte {
-	text := strings.ReplaceAll(string(b), "\\\n", " ")
-	return redactLines([]byte(text), func(line string) string {
-		value, ok := strings.CutPrefix(strings.TrimSpace(line), "ExecStart=")
-		if !ok {
-			return ""
-		}
-		f := strings.Fields(value)
-		if len(f) == 0 {
-			return "ExecStart="
-		}
-		// A backslash at the end would join the next line when this is read again.
-		program := cmp.Or(strings.TrimRight(strings.TrimLeft(f[0], "-@:+!|"), `\`), "unnamed")
-		user, ok := autologin(f[1:])
-		if user = strings.TrimRight(user, `\`); !ok || user == "" {
-			return "ExecStart=" + program
-		}
-		return "ExecStart=" + program + " --autologin " + user
-	})
 }
 
 // autologin is the user of agetty(8)'s option --autologin, or -a.
@@ -162,27 +148,4 @@ func autologin(args []string) (user string, ok bool) {
 		}
 	}
 	return "", false
-}
-
-type consoleStart struct{ kind, user string }
-
-// parseUnitStart reads what a unit starts, after redactUnitStart. An empty
-// ExecStart takes those before it away: systemd.service(5).
-func parseUnitStart(b []byte) []consoleStart {
-	var out []consoleStart
-	for line := range strings.Lines(string(b)) {
-		f := strings.Fields(strings.TrimPrefix(strings.TrimSpace(line), "ExecStart="))
-		if len(f) == 0 {
-			out = nil
-			continue
-		}
-		user, auto := autologin(f[1:])
-		switch {
-		case auto:
-			out = append(out, consoleStart{"autologin", quoteName(user)})
-		case interpreter(f[0]) == "sh":
-			out = append(out, consoleStart{"shell", ""})
-		}
-	}
-	return out
 }

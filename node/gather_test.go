@@ -37,7 +37,7 @@ func reasons(facts Facts, word string) (n int) {
 
 func TestGatherLeavesAHangingReadBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := &hangingFS{release: make(chan struct{}), hangs: func(name string) bool { return name == "proc/sys/kernel/hostname" }}
+		f := &hangingFS{release: make(chan struct{}), hangs: func(name string) bool { return name == "proc/sys/kernel/random/boot_id" }} // identity alone reads it
 		f.files = map[string]string{"proc/1/mountinfo": "1 0 0:2 / / ro - tmpfs t ro\n", "proc/sys/kernel/hostname": "n1\n", "proc/sys/kernel/random/boot_id": "b\n"}
 		h := &Host{FS: f}
 		began := time.Now()

@@ -78,14 +78,14 @@ func readKubeletUnit(h *Host, cgroup string) (KubeletUnitState, []Gap, error) {
 			gaps = append(gaps, GapOf("the unit of the kubelet", err))
 		}
 		v.Files = append(v.Files, f)
-		b, err := h.ReadSecret(strings.TrimPrefix(to, "/"), maxUnit, redactUnit)
+		u, err := readUnit(h, strings.TrimPrefix(to, "/"))
 		if err != nil {
 			if to != "/dev/null" { // how a unit is masked
 				gaps = append(gaps, GapOf("the environment files of the kubelet's unit", err))
 			}
 			return
 		}
-		environment = append(environment, environmentFiles(b)...)
+		environment = append(environment, u.environment...)
 	}
 	unit := 0
 	for _, dir := range unitFolders {
@@ -131,16 +131,6 @@ func readKubeletUnit(h *Host, cgroup string) (KubeletUnitState, []Gap, error) {
 		v.Files = append(v.Files, f)
 	}
 	return v, gaps, nil
-}
-
-// redactUnit keeps of a unit the lines that name environment files: the others
-// may hold passwords.
-func redactUnit(b []byte) []byte {
-	var out strings.Builder
-	for _, name := range environmentFiles(b) {
-		out.WriteString(environmentFile + name + "\n")
-	}
-	return []byte(out.String())
 }
 
 const environmentFile = "EnvironmentFile="

@@ -79,30 +79,6 @@ func TestKubeletUnit(t *testing.T) {
 	}
 }
 
-func TestRedactUnitKeepsNoSecret(t *testing.T) {
-	got := string(redactUnit([]byte("[Service]\nEnvironment=TOKEN=hunter2\nExecStart=/k --token=hunter2\n# EnvironmentFile=/no\nEnvironmentFile=-/etc/a\nEnvironmentFile=\n EnvironmentFile=\"/etc/b\"\nEnvironmentFile=relative\n")))
-	if want := "EnvironmentFile=/etc/b\n"; got != want {
-		t.Errorf("got %q, want %q", got, want)
-	}
-}
-
-// What is kept of a unit is paths, and the same when it is redacted again.
-func FuzzRedactUnit(f *testing.F) {
-	f.Add([]byte("[Service]\nEnvironmentFile=-/var/lib/kubelet/kubeadm-flags.env\nExecStart=/usr/bin/kubelet $A\n"))
-	f.Add([]byte("EnvironmentFile='/a'\nEnvironmentFile=-\"-/b\"\n"))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		once := redactUnit(b)
-		if again := redactUnit(once); string(again) != string(once) {
-			t.Errorf("%q became %q, and then %q", b, once, again)
-		}
-		for line := range strings.Lines(string(once)) {
-			if !strings.HasPrefix(line, environmentFile+"/") {
-				t.Errorf("%q kept %q", b, line)
-			}
-		}
-	})
-}
-
 func TestStaticPods(t *testing.T) {
 	for _, tt := range []struct {
 		name, config string

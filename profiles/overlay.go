@@ -88,6 +88,13 @@ func Kinds() []Kind {
 		{"nriPlugins", "plugin that the engine may start", func(p *Profile) *[]Place { return &p.Containers.NRIPlugins }, absolute},
 		{"agents", "security agent that may run, by the name of the product", func(p *Profile) *[]Place { return &p.Containers.AllowedAgents }, named},
 		{"holders", "pod that may reach a runtime socket: SOCKET NAMESPACE/NAME", func(p *Profile) *[]Place { return &p.Runtime.Holders }, holder},
+		{"units", "unit, link, drop-in, timer or generator of systemd, with the SHA-256 of a file", func(p *Profile) *[]Place { return &p.Persistence.Units }, absolute},
+		{"startup", "cron table, script, rule or setting that acts at boot or at a login", func(p *Profile) *[]Place { return &p.Persistence.Startup }, absolute},
+		{"interpreters", "program that the kernel may start for a file format", func(p *Profile) *[]Place { return &p.Persistence.Interpreters }, absolute},
+		{"networkPlugins", "plugin or configuration of CNI", func(p *Profile) *[]Place { return &p.Persistence.Network }, absolute},
+		{"kubeletPlugins", "volume plugin, credential provider or socket of a device plugin", func(p *Profile) *[]Place { return &p.Persistence.Kubelet }, absolute},
+		{"bpfPrograms", "eBPF program: TYPE NAME, or TYPE NAME TAG", func(p *Profile) *[]Place { return &p.Persistence.BPF }, programWords},
+		{"bpfPins", "path on a file system of type bpf", func(p *Profile) *[]Place { return &p.Persistence.Pins }, absolute},
 		{"listeners", "what may listen beyond loopback: PROGRAM PORT", func(p *Profile) *[]Place { return &p.Network.Listen }, twoWords},
 		{"staticPods", "manifest of a static pod", func(p *Profile) *[]Place { return &p.Kubelet.StaticPods }, absolute},
 		{"credentials", "key, token or kubeconfig that belongs on these nodes", func(p *Profile) *[]Place { return &p.Credentials.Allowed }, absolute},
@@ -152,6 +159,13 @@ func twoWords(p string) string {
 func holder(p string) string {
 	if f := strings.Fields(p); len(f) != 2 || !strings.HasPrefix(f[0], "/") || !strings.Contains(f[1], "/") && !strings.HasPrefix(f[1], "container:") {
 		return `it is not "SOCKET NAMESPACE/NAME" or "SOCKET container:NAME"`
+	}
+	return ""
+}
+
+func programWords(p string) string {
+	if f := strings.Fields(p); len(f) < 2 || len(f) > 3 || f[1] == "*" || strings.Contains(f[0], "*") {
+		return `it is not "TYPE NAME" or "TYPE NAME TAG"`
 	}
 	return ""
 }

@@ -200,6 +200,9 @@ type Common struct {
 	Listen    []Place           `json:"listen"`    // before Network.Listen
 
 	Containers Containers `json:"containers"`
+
+	// Persistence is what systemd, Kubernetes and its networks do on every system.
+	Persistence Persistence `json:"persistence"`
 }
 
 //go:embed *.yaml
@@ -260,6 +263,7 @@ func (p *Profile) inherit(c *Common) {
 		}
 	}
 	p.Containers.inherit(c.Containers)
+	p.Persistence.inherit(c.Persistence)
 	if p.Ordinary {
 		return
 	}

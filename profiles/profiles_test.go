@@ -43,7 +43,7 @@ func TestGenericExpectsNothing(t *testing.T) {
 	i := slices.IndexFunc(all, func(p *Profile) bool { return p.Name == Generic })
 	got := *all[i]
 	got.Words, got.Digest = nil, ""
-	want := Profile{Name: Generic, Title: "Linux host", Ordinary: true, Boot: Boot{Forbidden: common.Forbidden}, Containers: common.Containers}
+	want := Profile{Name: Generic, Title: "Linux host", Ordinary: true, Boot: Boot{Forbidden: common.Forbidden}, Containers: common.Containers, Persistence: common.Persistence}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("generic (-want +got):\n%s", diff)
 	}

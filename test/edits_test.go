@@ -399,6 +399,10 @@ var captureEdits = []captureEdit{{
 		"single-engine":                            "unknown fact-malformed",
 		"writable-executables-declared":            "unknown fact-malformed",
 		"writable-mounts-restricted":               "unknown fact-malformed",
+		"drop-ins-declared":                        "unknown fact-malformed",
+		"generators-from-image":                    "unknown fact-malformed",
+		"timers-from-image":                        "unknown fact-malformed",
+		"units-from-image":                         "unknown fact-malformed",
 	},
 	level: 0, claimed: 0,
 }, {

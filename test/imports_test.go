@@ -26,6 +26,7 @@ var may = map[string][]string{
 	"node":                {},
 	"node/hostfs":         {"node"},
 	"node/capture":        {"node"},
+	"node/systemd":        {"node"},
 	"node/wire":           {"node"},
 	"verify":              {"node", "profiles"},
 	"collector/store":     {"node", "node/wire"},

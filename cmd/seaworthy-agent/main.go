@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/seaworthy/seaworthy/node/hostfs"
+	"github.com/seaworthy/seaworthy/node/systemd"
 	"github.com/seaworthy/seaworthy/node/wire"
 	"github.com/seaworthy/seaworthy/profiles"
 	"github.com/seaworthy/seaworthy/verify"
@@ -39,6 +40,7 @@ type options struct {
 	once          bool
 	node, cluster string
 	log           string
+	systemd       bool
 	debug         bool
 	version       bool
 }
@@ -88,6 +90,7 @@ func parse(args []string, out io.Writer) (options, error) {
 	f.StringVar(&o.node, "node", "", "report as `NAME` instead of the host's name")
 	f.StringVar(&o.cluster, "cluster", wire.DefaultCluster, "report as a node of the cluster `NAME`")
 	f.StringVar(&o.log, "log", "text", "log in `FORMAT`: text or json")
+	f.BoolVar(&o.systemd, "systemd", false, "ask systemd through D-Bus what it has loaded: power over the host, for whoever may speak there as root")
 	f.BoolVar(&o.debug, "debug", false, "log more")
 	f.BoolVar(&o.version, "version", false, "print the version")
 	if err := f.Parse(args); err != nil {
@@ -155,13 +158,16 @@ func work(ctx context.Context, o options, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	if o.systemd {
+		systemd.Ask(host, o.root)
+	}
 	all, _, err := profiles.Load()
 	if err != nil {
 		return err
 	}
 	a := &agent{options: o, host: host, checks: verify.Checks(), profiles: all, log: log, now: time.Now}
 	client := wire.Client{URL: o.collector}
-	log.Info("started", "version", wire.BuildVersion(), "collector", o.collector, "interval", o.interval, "root", o.root)
+	log.Info("started", "version", wire.BuildVersion(), "collector", o.collector, "interval", o.interval, "root", o.root, "systemd", o.systemd)
 	if o.once {
 		report := a.gather(ctx)
 		if report.Node == "" {

@@ -24,7 +24,7 @@ import (
 // captureFlags are the flags of capture.
 type captureFlags struct {
 	write, root, show string
-	force             bool
+	force, systemd    bool
 }
 
 func newCapture() *cobra.Command {
@@ -53,6 +53,7 @@ learns how the host is set up, so it is readable by you alone.`,
 	f.StringVarP(&flags.write, "write", "w", "", "write the capture to `FILE`")
 	f.StringVar(&flags.root, "root", "", "record the file tree at `DIR`, which is laid out like a host")
 	f.BoolVar(&flags.force, "force", false, "overwrite FILE where it exists")
+	f.BoolVar(&flags.systemd, "systemd", false, systemdHelp)
 	f.StringVar(&flags.show, "show", "", "show of what host `FILE` is and what was asked, without any answer")
 	return cmd
 }
@@ -61,7 +62,7 @@ func (flags captureFlags) check() error {
 	switch {
 	case flags.write == "" && flags.show == "":
 		return usagef("-w FILE says where to write, --show FILE shows what is in a capture: one of them is needed")
-	case flags.show != "" && (flags.write != "" || flags.root != "" || flags.force):
+	case flags.show != "" && (flags.write != "" || flags.root != "" || flags.force || flags.systemd):
 		return usagef("--show only reads: it goes with no other flag")
 	}
 	return nil
@@ -71,7 +72,7 @@ func record(ctx context.Context, out io.Writer, flags captureFlags) error {
 	if err := mayWrite(flags.write, flags.force); err != nil {
 		return err
 	}
-	host, err := openHost(flags.root)
+	host, err := openHost(flags.root, flags.systemd)
 	if err != nil {
 		return err
 	}

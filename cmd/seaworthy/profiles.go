@@ -46,9 +46,9 @@ wrong. The exit code is 2 where there is one. What may be declared:
 func kindsText() string {
 	text := ""
 	for _, k := range profiles.Kinds() {
-		text += fmt.Sprintf("  %-14s %s\n", k.Name, k.Doc)
+		text += fmt.Sprintf("  %-15s %s\n", k.Name, k.Doc)
 	}
-	return text + fmt.Sprintf("  %-14s %s", "sysctls", `NAME: "== X", ">= N" or "<= N" of a kernel parameter`)
+	return text + fmt.Sprintf("  %-15s %s", "sysctls", `NAME: "== X", ">= N" or "<= N" of a kernel parameter`)
 }
 
 func checkOverlay(out, errOut io.Writer, name string) error {

@@ -16,6 +16,7 @@ import (
 	"github.com/seaworthy/seaworthy/node"
 	"github.com/seaworthy/seaworthy/node/capture"
 	"github.com/seaworthy/seaworthy/node/hostfs"
+	"github.com/seaworthy/seaworthy/node/systemd"
 	"github.com/seaworthy/seaworthy/node/wire"
 	"github.com/seaworthy/seaworthy/profiles"
 	"github.com/seaworthy/seaworthy/verify"
@@ -25,7 +26,7 @@ import (
 type scanFlags struct {
 	root, capture, profile, output, at string
 	only                               []string
-	verbose                            bool
+	verbose, systemd                   bool
 	site                               siteFlags
 }
 
@@ -53,6 +54,7 @@ unknown.`,
 	f.StringVarP(&flags.output, "output", "o", "table", "`FORMAT`: table, json or plain (one line a finding, parted by tabs)")
 	f.StringSliceVar(&flags.only, "only", nil, "show only the checks `ID,…`")
 	f.StringVar(&flags.at, "at", "", "judge as of `DATE` (2026-11-25 or RFC 3339); otherwise now, or the time of the capture")
+	f.BoolVar(&flags.systemd, "systemd", false, systemdHelp)
 	f.BoolVarP(&flags.verbose, "verbose", "v", false, "show passes, and the items and facts of each finding")
 	flags.site.add(cmd)
 	flags.site.addWhere(cmd)
@@ -74,6 +76,9 @@ func scan(ctx context.Context, out io.Writer, flags scanFlags) error {
 	}
 	if flags.root != "" && flags.capture != "" {
 		return usagef("--root and --capture exclude each other")
+	}
+	if flags.systemd && flags.capture != "" {
+		return usagef("--systemd asks this host: it does not go with --capture")
 	}
 	checks := verify.Checks()
 	if err := known(flags.only, checks); err != nil {
@@ -131,19 +136,30 @@ func (flags scanFlags) host() (*node.Host, time.Time, error) {
 		}
 		return tape.Host(), tape.Header.At, nil
 	}
-	host, err := openHost(flags.root)
+	host, err := openHost(flags.root, flags.systemd)
 	return host, time.Now(), err
 }
 
-// openHost is the tree at root, or this machine where root is empty.
-func openHost(root string) (*node.Host, error) {
+// systemdHelp is the text of the flag --systemd.
+const systemdHelp = "ask systemd through D-Bus what it has loaded; whoever may speak there as root has power over the host, so that by default nobody is asked"
+
+// openHost is the tree at root, or this machine where root is empty, whose
+// systemd may be asked.
+func openHost(root string, askSystemd bool) (*node.Host, error) {
 	if root != "" {
+		if askSystemd {
+			return nil, usagef("--systemd asks this host: it does not go with --root")
+		}
 		return hostfs.Tree(root)
 	}
 	if !hasProc() {
 		return nil, errors.New("scanning this host: there is no /proc here; scan a capture taken on a node (--capture FILE) or a file tree laid out like one (--root DIR)")
 	}
-	return hostfs.Machine("/")
+	host, err := hostfs.Machine("/")
+	if err == nil && askSystemd {
+		systemd.Ask(host, "/")
+	}
+	return host, err
 }
 
 // hasProc reports whether this system has the files that sources read.

@@ -43,7 +43,7 @@ var accessDamages = []Damage{
 		const unit = "etc/systemd/system/serial-getty@ttyS0.service.d"
 		t.Dir("etc/systemd/system", node.DirEntry{Name: path.Base(unit), Type: node.Directory})
 		t.Dir(unit, node.DirEntry{Name: "autologin.conf", Type: node.Regular})
-		t.File(unit+"/autologin.conf", "ExecStart=\nExecStart=/sbin/agetty --autologin core\n")
+		t.File(unit+"/autologin.conf", "[Service]\nExecStart=\nExecStart=/sbin/agetty --autologin core\n")
 	}},
 	{Check: "no-debug-shell", Node: labNode, What: "debug-shell.service was enabled", Sound: soundAccess(), Do: func(t *capture.Tape) {
 		const wants = "etc/systemd/system/sysinit.target.wants"

@@ -33,6 +33,10 @@ func (k *kernel) Ask(q node.Question) (json.RawMessage, error) {
 		v, err = k.fileVerity(q.Of)
 	case node.AskExe:
 		v, err = k.executable(q.Of)
+	case node.AskBPF:
+		v, err = bpfPrograms()
+	case node.AskSystemd:
+		v = node.SystemdUnits{Asked: "no"} // package systemd answers where somebody asks
 	case node.AskClock:
 		v, err = clock()
 	case node.AskKubelet:
