@@ -28,6 +28,7 @@ func Beyond(facts node.Facts, p *profiles.Profile) map[string][]profiles.Place {
 	b.holders(facts, p)
 	b.containers(facts, p)
 	b.listeners(facts, p)
+	b.definitions(facts, mounts, p)
 	for _, places := range b {
 		slices.SortFunc(places, func(a, b profiles.Place) int {
 			return cmp.Or(cmp.Compare(a.Path, b.Path), cmp.Compare(a.Script, b.Script))
@@ -140,6 +141,29 @@ func (b beyond) listeners(facts node.Facts, p *profiles.Profile) {
 			program = "container:" + path.Base(l.Program)
 		}
 		b.add("listeners", profiles.Place{Path: fmt.Sprintf("%s %d", program, l.Port)})
+	}
+}
+
+// definitions are what starts programs after a boot.
+func (b beyond) definitions(facts node.Facts, mounts []node.Mount, p *profiles.Profile) {
+	add := func(kind string, places []profiles.Place, list ...node.Definition) {
+		for _, d := range list {
+			if originOf(d, mounts, places) == foreign {
+				b.add(kind, profiles.Place{Path: d.Path, SHA256: d.SHA256})
+			}
+		}
+	}
+	if u, _, missing := node.Units.Of(facts); missing == nil {
+		for _, file := range slices.Concat(u.Units, u.Timers, u.DropIns, u.Generators) {
+			if file.Origin == "" { // what was made for this boot is gone after it
+				add("units", p.Persistence.Units, file.Definition)
+			}
+		}
+	}
+	if s, _, missing := node.Startup.Of(facts); missing == nil {
+		add("startup", p.Persistence.Startup, slices.Concat(s.Cron, s.Boot, s.Udev, s.Modules, s.Login, s.Libraries, s.Binfmt)...)
+		add("networkPlugins", p.Persistence.Network, s.Network...)
+		add("kubeletPlugins", p.Persistence.Kubelet, s.KubeletPlugins...)
 	}
 }
 

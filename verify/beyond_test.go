@@ -30,17 +30,29 @@ func TestBeyond(t *testing.T) {
 		{Network: "tcp", Address: "127.0.0.1", Port: 9101, Program: "/opt/other"},
 		{Network: "tcp", Address: "0.0.0.0", Port: 10250, Program: "/usr/bin/kubelet"},
 	})
+	facts = withFact(facts, node.Units, node.UnitFiles{Units: []node.UnitFile{
+		{Definition: node.Definition{Path: "/etc/systemd/system/driver.service", SHA256: sum}},
+		{Definition: node.Definition{Path: "/etc/systemd/system/masked.service", Link: "/dev/null", Target: "/dev/null"}},
+		{Definition: node.Definition{Path: "/run/systemd/transient/run-uN.service"}, Origin: "transient"},
+	}})
+	facts = withFact(facts, node.Startup, node.StartupFiles{
+		Udev: []node.Definition{{Path: "/etc/udev/rules.d/99-driver.rules", SHA256: sum}}, Network: []node.Definition{{Path: "/opt/cni/bin/mesh", SHA256: sum}},
+	})
+	facts = withFact(facts, node.Mounts, []node.Mount{root, opt, {Path: "/etc", Visible: true, Type: "ext4", Options: []string{"rw", "noexec"}, Super: []string{"rw"}}})
 	p := &profiles.Profile{
 		Image:     profiles.Image{Writable: []profiles.Place{{Path: "/var"}}},
 		Processes: profiles.Processes{Allowed: []profiles.Place{{Path: "/opt/declared"}}},
 		Network:   profiles.Network{Listen: []profiles.Place{{Path: "kubelet 10250"}}},
 	}
 	want := map[string][]profiles.Place{
-		"executables": {{Path: "/opt/driver", SHA256: sum}, {Path: "/opt/other"}},
-		"mounts":      {{Path: "/opt"}},
-		"extensions":  {{Path: "/etc/extensions/gpu.raw", SHA256: sum}},
-		"holders":     {{Path: "/run/containerd/containerd.sock kube-system/agent-*"}},
-		"listeners":   {{Path: "container:node_exporter 9100"}},
+		"executables":    {{Path: "/opt/driver", SHA256: sum}, {Path: "/opt/other"}},
+		"mounts":         {{Path: "/opt"}},
+		"extensions":     {{Path: "/etc/extensions/gpu.raw", SHA256: sum}},
+		"holders":        {{Path: "/run/containerd/containerd.sock kube-system/agent-*"}},
+		"listeners":      {{Path: "container:node_exporter 9100"}},
+		"units":          {{Path: "/etc/systemd/system/driver.service", SHA256: sum}},
+		"startup":        {{Path: "/etc/udev/rules.d/99-driver.rules", SHA256: sum}},
+		"networkPlugins": {{Path: "/opt/cni/bin/mesh", SHA256: sum}},
 	}
 	if diff := cmp.Diff(want, Beyond(facts, p)); diff != "" {
 		t.Errorf("beyond the profile (-want +got):\n%s", diff)

@@ -12,7 +12,7 @@ import (
 var kernelParameterChecks = []Check{
 	memoryLayoutRandomised, kernelAddressesHidden, unprivilegedBPFOff, ptraceLimited, linksProtected, coreDumpsRestricted,
 	userfaultfdRestricted, sysrqRestricted, kubeletKernelTunables, networkParametersHardened,
-	kernelHardeningConfig, cpuMitigationsOn, kernelFromCurrentImage,
+	kernelHardeningConfig, cpuMitigationsOn, kernelFromCurrentImage, forwardingOff,
 }
 
 // The kernel parameters that checks of their own name. What is expected of them

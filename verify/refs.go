@@ -11,6 +11,7 @@ const (
 	cisControls     = "CIS Controls 8.1"
 	cisBottlerocket = "CIS Bottlerocket"
 	cisCOS          = "CIS COS"
+	cisLinux        = "CIS Distribution Independent Linux"
 	cisKubernetes   = "CIS Kubernetes"
 	iso27001        = "ISO 27001"
 	soc2            = "SOC 2"

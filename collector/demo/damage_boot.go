@@ -100,6 +100,10 @@ var bootDamages = []Damage{{
 	Check: "sysrq-restricted", Node: "recorded-lab-cos", What: "the magic SysRq key may do everything",
 	Do: put("proc/sys/kernel/sysrq", "1\n"),
 }, {
+	Check: "forwarding-off-without-pods", Node: "recorded-lab-cos", What: "a host without containers forwards packets",
+	Sound: put("proc/sys/net/ipv4/ip_forward", "0\n"),
+	Do:    put("proc/sys/net/ipv4/ip_forward", "1\n"),
+}, {
 	Check: "kubelet-kernel-tunables", Node: "composed-rhcos", What: "the kernel was told not to reboot after a panic",
 	Sound: all(parameters, func(t *capture.Tape) {
 		t.Content("proc/sys/kernel/panic", "10\n")
