@@ -9,7 +9,7 @@ MAIN    := ./cmd/seaworthy
 AGENT   := ./cmd/seaworthy-agent
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo build cross test lint fuzz docs bench clean
+.PHONY: help up demo build cross test lint fuzz docs bench peers clean
 
 help: ## show these targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -e 's/:[^#]*## /\t/' | expand -t 10
@@ -56,6 +56,9 @@ docs: ## write docs/checks.md and docs/standards anew
 
 bench: ## run the benchmarks
 	$(GO) test ./... -run '^$$' -bench . -benchmem
+
+peers: ## run Seaworthy, kube-bench and Lynis on this machine and print what each costs (root)
+	@$(GO) test ./test/peers -run '^$$' -bench BesideOthers -benchtime 3x -timeout 30m
 
 clean: ## remove what was built; reports in .seaworthy stay
 	rm -rf bin

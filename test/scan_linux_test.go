@@ -44,30 +44,49 @@ type cost struct {
 	Mounts    int // that it saw
 }
 
-// BenchmarkScan scans a recorded node with 300 processes beside its own: what the
-// program itself costs, without what the kernel takes to answer.
+// BenchmarkScan scans a recorded node with 300 processes beside its own for the
+// first time, the inventories of an hour and of a boot with it: what the program
+// itself costs, without what the kernel takes to answer and without hashing.
 func BenchmarkScan(b *testing.B) {
-	stop, err := sleepers(300, 0)
-	if err != nil {
-		b.Fatal(err)
-	}
-	live, err := hostfs.Machine("/")
-	if err != nil {
-		stop()
-		b.Skipf("SKIPPED: this machine cannot be read: %v", err)
-	}
-	recorder, tape := capture.Record(live)
-	node.Gather(b.Context(), recorder, theTime)
-	stop()
+	tape := recordedMachine(b)
 	s, err := newScanner(tape.Host())
 	if err != nil {
 		b.Fatal(err)
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		s.host = tape.Host() // or what is read once a boot is not read again
+		s.host = tape.Host() // or what is read once a boot or an hour is not read again
 		s.scan(b.Context())
 	}
+}
+
+// BenchmarkScanAgain is the same for an agent that scans again within the hour.
+func BenchmarkScanAgain(b *testing.B) {
+	s, err := newScanner(recordedMachine(b).Host())
+	if err != nil {
+		b.Fatal(err)
+	}
+	s.scan(b.Context())
+	b.ReportAllocs()
+	for b.Loop() {
+		s.scan(b.Context())
+	}
+}
+
+// recordedMachine is this machine with 300 processes beside its own.
+func recordedMachine(b *testing.B) *capture.Tape {
+	stop, err := sleepers(300, 0)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer stop()
+	live, err := hostfs.Machine("/")
+	if err != nil {
+		b.Skipf("SKIPPED: this machine cannot be read: %v", err)
+	}
+	recorder, tape := capture.Record(live)
+	node.Gather(b.Context(), recorder, theTime)
+	return tape
 }
 
 // BenchmarkScanOfThisMachine scans what the kernel says of real processes and
