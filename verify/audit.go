@@ -36,7 +36,7 @@ func withRole(p node.LogProgramState, role string) (host, contained []string) {
 func declaredAmong(programs []string, places []profiles.Place) []string {
 	var out []string
 	for _, program := range programs {
-		if slices.ContainsFunc(places, func(p profiles.Place) bool { return matches(program, p.Path) }) {
+		if placeNames(places, program) {
 			out = append(out, program)
 		}
 	}
@@ -86,7 +86,7 @@ func judgeShipping(p node.LogProgramState, l node.LogState, b node.BootState, s 
 	case p.Containers != "none" || s.PIDNamespace != "initial":
 		return unknown("unseen", "no program that ships logs was seen; one in a pod may have another name")
 	}
-	return fail("none", "no program that ships logs runs, and no container that could hold one", "logs")
+	return failUnfound("none", "no program that ships logs runs, and no container that could hold one", "logs")
 }
 
 var auditPresent = Check{
@@ -129,7 +129,7 @@ func judgeAudit(p node.LogProgramState, l node.LogState, b node.BootState, s nod
 	case l.Audit.Followed == "" || p.Containers == "":
 		return unsaid("who follows the kernel's audit records")
 	case off:
-		return fail("off", "audit is off on the kernel's command line, and no sensor was seen", "audit")
+		return failUnfound("off", "audit is off on the kernel's command line, and no sensor was seen", "audit")
 	case s.PIDNamespace != "initial":
 		return unknown("part-of-machine", "nothing was seen that watches the node, and process 1 is not that of the whole machine, or it is not known")
 	}
@@ -140,5 +140,5 @@ func judgeAudit(p node.LogProgramState, l node.LogState, b node.BootState, s nod
 	if why := g.Profile.Audit.NoAuditd; why != "" {
 		reason += "; " + why
 	}
-	return fail("none", reason, "audit")
+	return failUnfound("none", reason, "audit")
 }

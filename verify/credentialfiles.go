@@ -88,10 +88,6 @@ func inOwnHome(f node.CredentialFile, s node.CredentialState) bool {
 	return slices.ContainsFunc(s.Folders, func(d node.Folder) bool { return d.UID == f.UID && d.Path != "/" && below(f.Path, d.Path) })
 }
 
-func placeNames(places []profiles.Place, p string) bool {
-	return slices.ContainsFunc(places, func(place profiles.Place) bool { return matches(p, place.Path) })
-}
-
 // nodeRole is whether a control plane runs on the node.
 type nodeRole int
 

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/seaworthy/seaworthy/node"
-	"github.com/seaworthy/seaworthy/profiles"
 )
 
 var etcAsShipped = Check{
@@ -52,7 +51,7 @@ func judgeEtc(e node.EtcState, mounts []node.Mount, g Given) Finding {
 	var bad []string
 	declared := 0
 	add := func(path, what string) {
-		if slices.ContainsFunc(g.Profile.Extensions.Etc, func(p profiles.Place) bool { return within(path, p.Path) }) {
+		if placeNames(g.Profile.Extensions.Etc, path) {
 			declared++
 			return
 		}

@@ -96,7 +96,7 @@ func extensionPlace(x node.OfferedExtension, allowed []profiles.Place) (profiles
 		paths = []string{x.Path + "/" + x.Name}
 	}
 	i := slices.IndexFunc(allowed, func(p profiles.Place) bool {
-		return slices.ContainsFunc(paths, func(path string) bool { return path != "" && within(path, p.Path) })
+		return slices.ContainsFunc(paths, func(path string) bool { return path != "" && matches(path, p.Path) })
 	})
 	if i < 0 {
 		return profiles.Place{}, false

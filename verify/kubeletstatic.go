@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/seaworthy/seaworthy/node"
-	"github.com/seaworthy/seaworthy/profiles"
 )
 
 // controlPlaneManifests are the static pods of a control plane node.
@@ -63,7 +62,7 @@ func judgeStaticPods(s kubeletSetting, pods node.StaticPodState, g Given) Findin
 		}
 	}
 	for _, f := range pods.Manifests {
-		declared := slices.ContainsFunc(g.Profile.Kubelet.StaticPods, func(p profiles.Place) bool { return within(f.Path, p.Path) })
+		declared := placeNames(g.Profile.Kubelet.StaticPods, f.Path)
 		if declared || controlPlane && slices.Contains(controlPlaneManifests, path.Base(f.Path)) {
 			known = append(known, f.Path)
 		} else {
@@ -105,7 +104,7 @@ var KubeletStaticPodURLDeclared = Check{
 			return pass("none", s.String())
 		}
 		for _, place := range g.Profile.Kubelet.StaticPods {
-			if within(strings.TrimSuffix(s.text(), "/"), place.Path) {
+			if matches(strings.TrimSuffix(s.text(), "/"), place.Path) {
 				return pass("by-the-system", s.String()+": "+place.Why)
 			}
 		}

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/seaworthy/seaworthy/node"
-	"github.com/seaworthy/seaworthy/profiles"
 )
 
 var nriClosed = Check{
@@ -35,7 +34,7 @@ func judgeNRI(v node.RuntimeState, sockets []node.RuntimeSocket, o node.System, 
 	}
 	var bad, declared []string
 	for _, name := range v.NRIPlugins {
-		if slices.ContainsFunc(g.Profile.Containers.NRIPlugins, func(p profiles.Place) bool { return within(name, p.Path) }) {
+		if placeNames(g.Profile.Containers.NRIPlugins, name) {
 			declared = append(declared, name)
 		} else {
 			bad = append(bad, name)
@@ -195,7 +194,7 @@ func judgeRuntimeBinaries(v node.RuntimeState, mounts []node.Mount, g Given) Fin
 	if len(v.Binaries) == 0 {
 		return unsaid("where the programs of its container engines are")
 	}
-	var bad, declared, open []string
+	var bad, declared, open, unhashed []string
 	image := 0
 	places := slices.Concat(g.Profile.Processes.Allowed, g.Profile.Containers.Binaries)
 	for _, b := range v.Binaries {
@@ -204,13 +203,13 @@ func judgeRuntimeBinaries(v node.RuntimeState, mounts []node.Mount, g Given) Fin
 		if len(b.SHA256) >= 12 {
 			item += " (sha256 " + b.SHA256 + ")"
 		}
-		switch {
+		switch is := standingOf(b.Path, b.SHA256, places); {
 		case imageMount(on):
 			image++
-		case slices.ContainsFunc(places, func(p profiles.Place) bool {
-			return p.Script == "" && within(b.Path, p.Path) && (p.SHA256 == "" || p.SHA256 == b.SHA256)
-		}):
+		case is == isDeclared:
 			declared = append(declared, item)
+		case is == isUnhashed:
+			unhashed = append(unhashed, item)
 		case len(on.Options) == 0:
 			open = append(open, item)
 		default:
@@ -222,6 +221,8 @@ func judgeRuntimeBinaries(v node.RuntimeState, mounts []node.Mount, g Given) Fin
 		return fail("outside-image", "programs that run as root for containers are on writable storage and not declared: "+strings.Join(bad, "; "), bad...)
 	case len(open) > 0:
 		return unknown("mount-unknown", "the file system of programs is not known: "+strings.Join(open, "; "), open...)
+	case len(unhashed) > 0:
+		return unknown("not-hashed", "programs are declared with a digest and could not be hashed: "+strings.Join(unhashed, "; "), unhashed...)
 	case len(declared) > 0:
 		return pass("declared", fmt.Sprintf("%d programs are of the image, the others declared: %s", image, strings.Join(declared, "; ")), declared...)
 	}
