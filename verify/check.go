@@ -95,6 +95,16 @@ func notApplicable(code, reason string, items ...string) Finding {
 	return Finding{Verdict: NotApplicable, Code: code, Reason: reason, Items: items}
 }
 
+// withoutExpectation is the finding of a judge of all that is there, where the
+// profile does not say which of it may be. That proves nothing about the node; an
+// ordinary host is one of which nobody expects it.
+func withoutExpectation(g Given, reason string) Finding {
+	if g.Profile.Ordinary {
+		return notApplicable("nothing-expected", reason)
+	}
+	return unknown("nothing-expected", reason)
+}
+
 const unreadCode = "unread"
 
 // unsaid is the finding of a judge whose fact holds nothing where it looks. The

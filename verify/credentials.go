@@ -45,10 +45,11 @@ var kubeletKeysClosed = Check{
 		},
 	},
 	Judge: On2(node.Credentials.Parts("kubelet", "cluster", "system"), node.Kubelet, func(s node.CredentialState, k node.KubeletState, g Given) Finding {
-		if f, none := withoutKubelet(k); none {
-			return f
+		f := judgeKeys(s, g)
+		if none, without := withoutKubelet(k); without && lookedForCredentials(s) && f.Code == unreadCode {
+			return none
 		}
-		return judgeKeys(s, g)
+		return f // a control plane, or a kubelet that has stopped, has keys as well
 	}),
 }
 
@@ -239,10 +240,11 @@ var bootstrapCredentialGone = Check{
 		},
 	},
 	Judge: On2(node.Credentials.Parts("kubelet", "cluster"), node.Kubelet, func(s node.CredentialState, k node.KubeletState, g Given) Finding {
-		if f, none := withoutKubelet(k); none {
-			return f
+		f := judgeBootstrap(s, k, g)
+		if none, without := withoutKubelet(k); without && f.Code == "none" {
+			return none
 		}
-		return judgeBootstrap(s, k, g)
+		return f // what is left behind is worth as much without a kubelet
 	}),
 }
 
@@ -251,6 +253,7 @@ func judgeBootstrap(s node.CredentialState, k node.KubeletState, g Given) Findin
 		return unsaid(credentialsUnsaid)
 	}
 	var bad, open, ended, declared []string
+	var until *time.Time // the first end of a certificate that counts now
 	for _, f := range slices.Concat(s.Kubelet, s.Cluster) {
 		if f.Kind != "bootstrap-kubeconfig" || f.Type != node.Regular {
 			continue
@@ -263,9 +266,12 @@ func judgeBootstrap(s node.CredentialState, k node.KubeletState, g Given) Findin
 		case f.Content != "read" || f.Credential == "unknown":
 			open = append(open, f.Path)
 		case f.Credential == "none":
-		case f.Certificate != nil && f.Certificate.NotAfter.Before(g.At):
+		case f.Certificate != nil && !g.At.Before(f.Certificate.NotAfter):
 			ended = append(ended, f.Path)
 		default:
+			if c := f.Certificate; c != nil && (until == nil || c.NotAfter.Before(*until)) {
+				until = &c.NotAfter
+			}
 			bad = append(bad, f.Path+": "+f.Credential)
 		}
 	}
@@ -282,7 +288,9 @@ func judgeBootstrap(s node.CredentialState, k node.KubeletState, g Given) Findin
 	bad = slices.Compact(bad)
 	switch {
 	case len(bad) > 0:
-		return fail("there", "a bootstrap credential lies here: "+strings.Join(bad, "; "), bad...)
+		found := fail("there", "a bootstrap credential lies here: "+strings.Join(bad, "; "), bad...)
+		found.Until = until
+		return found
 	case len(open) > 0:
 		return unknown("unread", "what credential is in "+strings.Join(open, ", ")+" could not be read", open...)
 	case len(ended) > 0:

@@ -99,6 +99,8 @@ func TestKubeletKeysClosed(t *testing.T) {
 		{name: "an SSH host key is not Kubernetes'", facts: aWorker(node.CredentialState{Kubelet: credentialFiles(key), System: credentialFiles(aCredential("/etc/ssh/ssh_host_rsa_key", "pem", withKey(""), withMode(0o640, 0, 998)))}), want: "pass closed"},
 		{name: "a kubelet without keys", facts: aWorker(node.CredentialState{}), want: "unknown unread"},
 		{name: "no kubelet", facts: withoutAKubelet(aWorker(node.CredentialState{})), want: "not-applicable no-kubelet"},
+		{name: "a control plane without a kubelet, whose key is open", facts: withoutAKubelet(aWorker(node.CredentialState{Cluster: credentialFiles(aCredential("/etc/kubernetes/pki/apiserver.key", "pem", withKey("a"), withMode(0o644, 0, 0)))})), want: "fail open"},
+		{name: "no kubelet, and nothing was looked for", facts: withoutAKubelet(withFact(aWorker(node.CredentialState{}), node.Credentials, node.CredentialState{})), want: "unknown unread"},
 		{name: "fact missing", facts: withoutCredentials(), want: "unknown fact-denied"},
 		{name: "gap", facts: aWorker(node.CredentialState{Kubelet: credentialFiles(key)}, credentialGap("cluster")), want: "unknown gap-denied"},
 		{name: "a gap elsewhere", facts: aWorker(node.CredentialState{Kubelet: credentialFiles(key)}, credentialGap("homes")), want: "pass closed"},
@@ -170,6 +172,7 @@ func TestBootstrapCredentialGone(t *testing.T) {
 		{name: "not understood", facts: bootstrap(ofKind("unknown")), want: "unknown unread"},
 		{name: "arguments that could not be read", facts: withFact(aWorker(node.CredentialState{}), node.Kubelet, node.KubeletState{Found: "embedded", Unread: []node.Gap{malformedGap}}), want: "unknown unread"},
 		{name: "no kubelet", facts: withoutAKubelet(aWorker(node.CredentialState{})), want: "not-applicable no-kubelet"},
+		{name: "a token that a kubelet has left behind", facts: withoutAKubelet(bootstrap(ofKind("token"))), want: "fail there"},
 		{name: "fact missing", facts: withoutCredentials(), want: "unknown fact-denied"},
 		{name: "gap", facts: aWorker(node.CredentialState{}, credentialGap("kubelet")), want: "unknown gap-denied"},
 	})

@@ -46,7 +46,7 @@ func judgeEtc(e node.EtcState, mounts []node.Mount, g Given) Finding {
 	case e.Compared == 0:
 		return unknown("nothing-compared", "the folder "+e.Defaults+" of the image is empty")
 	case g.Profile.Extensions.Etc == nil:
-		return notApplicable("no-expectation", "the profile does not say what in /etc may differ from the image")
+		return withoutExpectation(g, "the profile does not say what in /etc may differ from the image")
 	}
 	var bad []string
 	declared := 0
