@@ -164,7 +164,7 @@ func TestLogsLeaveNode(t *testing.T) {
 		{name: "rsyslog may write files alone", facts: facts(onHost(), programs("none", rsyslog), journal(), node.BootState{}), want: "unknown syslog"},
 		{name: "rsyslog that is declared", profile: declares("/usr/sbin/rsyslogd"), facts: facts(onHost(), programs("none", rsyslog), journal(), node.BootState{}), want: "pass declared"},
 		{name: "journald forwards", facts: facts(onHost(), programs("none"), socket, node.BootState{}), want: "pass journald"},
-		{name: "Talos sends the kernel's log", facts: facts(onHost(), programs("some"), journal(), kernelLog), want: "pass kernel-log"},
+		{name: "Talos sends the kernel's log", facts: facts(onHost(), programs("some"), journal(), kernelLog), want: "unknown kernel-log"},
 		{name: "a pod of another name could", facts: facts(onHost(), programs("some"), journal(), node.BootState{}), want: "unknown unseen"},
 		{name: "nothing and no container", facts: facts(onHost(), programs("none"), journal(), node.BootState{}), want: "fail none"},
 		{name: "nothing that could be seen without root", facts: facts(onHost(), programs("none"), journal(), node.BootState{}, deniedGap), want: "unknown gap-denied"},

@@ -319,6 +319,7 @@ func TestImagePolicyPresent(t *testing.T) {
 	testJudge(t, imagePolicyPresent, []judgedRow{
 		{name: "containerd with a verifier", facts: facts(state(containerd(), node.SignaturePolicy{}, "/opt/containerd/image-verifier/bin/v")), want: "pass present"},
 		{name: "containerd without", facts: facts(state(containerd(), reject)), want: "fail no-policy"},
+		{name: "containerd whose folder of verifiers could not be listed", facts: facts(state(containerd(), reject), deniedGap.In("verifiers")), want: "unknown gap-denied"},
 		{name: "Talos, whose rules no file shows", profile: profiles.Profile{Containers: profiles.Containers{ImagePolicy: "in the machine configuration"}}, facts: facts(state(containerd(), reject)), want: "unknown elsewhere"},
 		{name: "CRI-O that rejects", facts: facts(state(engine("crio"), reject)), want: "pass present"},
 		{name: "CRI-O as shipped", facts: facts(state(engine("crio"), node.SignaturePolicy{State: "present", Default: []string{"insecureAcceptAnything"}})), want: "fail no-policy"},

@@ -80,7 +80,7 @@ func judgeImagePolicy(v node.RuntimeState, o node.System, g Given) Finding {
 	if len(v.Engines) == 0 {
 		return wholeMachine(o, noEngineRuns())
 	}
-	var bad, good []string
+	var bad, absent, good []string
 	for _, e := range v.Engines {
 		switch e.Engine {
 		case "crio":
@@ -91,7 +91,7 @@ func judgeImagePolicy(v node.RuntimeState, o node.System, g Given) Finding {
 			case v.Policy.State == "":
 				return unsaid("which signatures images need")
 			case v.Policy.State == "absent":
-				bad = append(bad, "crio: there is no /etc/containers/policy.json")
+				absent = append(absent, "crio: there is no /etc/containers/policy.json")
 			case slices.Contains(v.Policy.Default, "insecureAcceptAnything") || len(v.Policy.Default) == 0:
 				bad = append(bad, "crio: /etc/containers/policy.json accepts what no scope names")
 			default:
@@ -102,7 +102,7 @@ func judgeImagePolicy(v node.RuntimeState, o node.System, g Given) Finding {
 				return unknown("elsewhere", g.Profile.Containers.ImagePolicy)
 			}
 			if len(v.Verifiers) == 0 {
-				bad = append(bad, e.Program+": no image verifier is installed")
+				absent = append(absent, e.Program+": no image verifier is installed")
 			} else {
 				good = append(good, e.Program+": "+strings.Join(v.Verifiers, ", "))
 			}
@@ -110,10 +110,13 @@ func judgeImagePolicy(v node.RuntimeState, o node.System, g Given) Finding {
 			bad = append(bad, e.Program+": it verifies no signature")
 		}
 	}
-	slices.Sort(bad)
-	bad = slices.Compact(bad)
-	if len(bad) > 0 {
-		return fail("no-policy", "engines pull images without asking for a signature: "+strings.Join(bad, "; "), bad...)
+	all := slices.Compact(slices.Sorted(slices.Values(slices.Concat(bad, absent))))
+	const unasked = "engines pull images without asking for a signature: "
+	switch {
+	case len(bad) > 0:
+		return fail("no-policy", unasked+strings.Join(all, "; "), all...)
+	case len(absent) > 0:
+		return failUnfound("no-policy", unasked+strings.Join(all, "; "), all...)
 	}
 	return wholeMachine(o, pass("present", "engines ask for signatures: "+strings.Join(good, "; "), good...))
 }
