@@ -176,11 +176,12 @@ func TestUserNamespacesPolicy(t *testing.T) {
 	gap := facts(map[string]string{"user.max_user_namespaces": "0"})
 	testJudge(t, userNamespacesPolicy, []judgedRow{
 		{name: "nobody can", facts: facts(map[string]string{"user.max_user_namespaces": "0"}), want: "pass off"},
-		{name: "everybody can, and no pod needs it", facts: facts(most), want: "fail open", items: []string{"user.max_user_namespaces = 15334"}},
+		{name: "everybody can, and no pod needs it", facts: facts(most), want: "fail open", items: []string{"user.max_user_namespaces"}},
 		{name: "a pod has hostUsers: false", facts: facts(most, "default/app"), want: "not-applicable in-use", items: []string{"default/app"}},
 		{name: "Debian: root alone", facts: facts(other("kernel.unprivileged_userns_clone", "0")), want: "pass root-only"},
 		{name: "Ubuntu: who AppArmor lets", facts: facts(other("kernel.apparmor_restrict_unprivileged_userns", "1")), want: "pass root-only"},
 		{name: "a kernel without them", facts: withFact(facts(nil), node.Sysctls, node.SysctlValues{Absent: []string{"user.max_user_namespaces"}}), want: "pass no-namespaces"},
+		{name: "a namespace could not be read: it may be a pod's own", facts: withFact(facts(most), node.Containers, node.ContainerState{Present: true, Reaching: []node.Container{}}, deniedGap.In("shares")), want: "unknown gap-denied"},
 		{name: "not every pod was seen", facts: sandbox, want: "unknown part-of-machine"},
 		{name: "the parameter was not read", facts: facts(nil), want: "unknown unread"},
 		{name: "no parameter at all", facts: lacking(facts(most), node.Sysctls, node.Denied, "denied"), want: "unknown fact-denied"},
@@ -214,6 +215,7 @@ func engineRows(code string, good, bad node.EngineConfig) []judgedRow {
 		{name: "bad", facts: engineFacts(bad), want: "fail " + code},
 		{name: "no engine", facts: withFact(onHost(), node.RuntimeConfig, node.RuntimeState{Engines: []node.EngineConfig{}}), want: "not-applicable no-engine"},
 		{name: "its file is gone: nothing is known of its settings", facts: engineFacts(named), want: "unknown file-missing"},
+		{name: "the file of one is gone, and another is bad", facts: withFact(onHost(), node.RuntimeConfig, node.RuntimeState{Engines: []node.EngineConfig{named, bad}}), want: "fail " + code},
 		{name: "only a sandbox was seen", facts: withFact(inSandbox(), node.RuntimeConfig, node.RuntimeState{Engines: []node.EngineConfig{good}}), want: "unknown part-of-machine"},
 		{name: "nothing was said", facts: withFact(onHost(), node.RuntimeConfig, node.RuntimeState{}), want: "unknown unread"},
 		{name: "no process table", facts: lacking(onHost(), node.RuntimeConfig, node.Denied, "listing /proc: permission denied"), want: "unknown fact-denied"},

@@ -77,7 +77,7 @@ func onServedCertificate(f func(node.ServedCertificate, Given) Finding) Judge {
 var kubeletCertificateIssued = Check{
 	ID:       "kubelet-certificate-issued",
 	Rev:      1,
-	Title:    "the certificate that the kubelet serves was issued by the cluster's authority",
+	Title:    "the certificate on the kubelet's port was issued by the cluster's authority",
 	Topic:    Network,
 	Severity: Medium,
 	Refs: []Ref{
@@ -110,7 +110,7 @@ var kubeletCertificateIssued = Check{
 var kubeletCertificateValid = Check{
 	ID:       "kubelet-certificate-valid",
 	Rev:      1,
-	Title:    "the certificate that the kubelet serves is within its time",
+	Title:    "the certificate on the kubelet's port is within its time",
 	Topic:    Network,
 	Severity: Medium,
 	Refs:     []Ref{{sp80053, "SC-17"}, {sp80053, "IA-5(2)"}},

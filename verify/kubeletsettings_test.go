@@ -72,6 +72,8 @@ func TestKubeletSettings(t *testing.T) {
 			{"files, which somebody may renew", files("yes"), "unknown renewed-elsewhere", "", nil},
 		}},
 		{KubeletStreamsTimeOut, nil, factsOf(kubelet("streamingConnectionIdleTimeout", `"5m"`)), []judged{
+			{"whether this release reads it is not known", factsOf(kubelet()), "pass times-out", "its version is not known", nil},
+			{"less than nothing in the file is not the default", factsOf(kubelet("streamingConnectionIdleTimeout", `"-1s"`)), "fail never", "", nil},
 			{"default", factsOf(kubelet()), "pass times-out", `"4h"`, nil},
 			{"OpenShift writes 0s, which the kubelet replaces", factsOf(kubelet("streamingConnectionIdleTimeout", `"0s"`)), "pass default", "default of 4h", nil},
 			{"0 as an argument means never", factsOf(with(kubelet("streamingConnectionIdleTimeout", `"0"`), byFlag)), "fail never", "", nil},
@@ -214,6 +216,7 @@ func TestKubeletGates(t *testing.T) {
 		{"a variant for ECS", onSystem(bottlerocket("aws-ecs-2"), kubelet()), "unknown default-depends-on-version", "", nil},
 		{"another system with such a field", onSystem(map[string]string{"ID": "x", "VARIANT_ID": "aws-k8s-1.31"}, kubelet()), "unknown default-depends-on-version", "", nil},
 		{"OpenShift 4.16 is Kubernetes 1.29", onSystem(map[string]string{"OPENSHIFT_VERSION": "4.16"}, kubelet()), "not-applicable gate-removed", "v1.29 (OPENSHIFT_VERSION of os-release)", nil},
+		{"OpenShift 4.2 was Kubernetes 1.14, not 1.15", onSystem(map[string]string{"OPENSHIFT_VERSION": "4.2"}, kubelet()), "unknown default-depends-on-version", "", nil},
 		{"the executable counts first", onSystem(bottlerocket("aws-k8s-1.31"), with(kubelet(), version("v1.24.0"))), "pass on", "", nil},
 		{"a kubelet that is not the system's", onSystem(bottlerocket("aws-k8s-1.31"), with(kubelet(), func(k *node.KubeletState) { k.Program = "/opt/bin/kubelet" })), "unknown default-depends-on-version", "", nil},
 	})
@@ -337,6 +340,14 @@ func TestKubeletUnitClosed(t *testing.T) {
 		{"outside the cgroup namespace", factsOf(kubelet(), node.KubeletUnitState{Cgroup: "/../.."}, mounts), "unknown unread", "", nil},
 		{"gap", gapped(factsOf(kubelet(), unit(at("/etc/u", 0o600)), mounts)), "unknown gap-denied", "", nil},
 		{"no kubelet", factsOf(with(kubelet(), absent), node.KubeletUnitState{}, mounts), "not-applicable no-kubelet", "", nil},
+		{"no fact", factsOf(kubelet(), mounts), "unknown fact-not-recorded", "", nil},
+	})
+	runJudged(t, kubeletUnitKept, nil, []judged{
+		{"kubeadm's drop-in, as its package brings it", factsOf(kubelet(), unit(at("/etc/systemd/system/kubelet.service.d/10-kubeadm.conf", 0o644)), mounts), "pass closed", "", nil},
+		{"an environment file that its group may write", factsOf(kubelet(), unit(at("/etc/default/kubelet", 0o664), at("/etc/x", 0o644)), mounts), "fail open", "", []string{"/etc/default/kubelet (mode 0664, owner 0:0)"}},
+		{"a file that could not be seen", factsOf(kubelet(), unit(node.KubeletFile{Path: "/etc/u", Found: "unknown"}), mounts), "unknown file-unseen", "/etc/u", nil},
+		{"Talos has no units", factsOf(kubelet(), node.KubeletUnitState{Cgroup: "/podruntime/kubelet"}, mounts), "not-applicable no-unit", "", nil},
+		{"gap", gapped(factsOf(kubelet(), unit(at("/etc/u", 0o644)), mounts)), "unknown gap-denied", "", nil},
 		{"no fact", factsOf(kubelet(), mounts), "unknown fact-not-recorded", "", nil},
 	})
 }

@@ -1,7 +1,6 @@
 package verify
 
 import (
-	"encoding/json"
 	"fmt"
 	"math"
 	"slices"
@@ -221,13 +220,9 @@ var MemoryQoSNoted = Check{
 		}),
 	},
 	Judge: onReservation(func(k node.KubeletState, r node.ReservationState, _ Given) Finding {
-		gates, f := effective(k, "featureGates")
+		set, gates, f := gatesOf(k)
 		if f != nil {
 			return *f
-		}
-		set := map[string]bool{}
-		if json.Unmarshal([]byte(gates.json), &set) != nil {
-			return unknown("setting-malformed", gates.String()+", which is no map of names to true or false", gates.key)
 		}
 		on := set["MemoryQoS"]
 		factor, written := k.Values["memoryThrottlingFactor"]
