@@ -154,7 +154,22 @@ func TestCommonProfileKnowsKubeadm(t *testing.T) {
 	})
 	agent := withMount("/", false)
 	agent.Pod, agent.ID = "", "self"
-	for _, f := range Run([]Check{hostReachingDeclared, noUndeclaredPrivileged, noHostRoot, hostNamespacesUnshared, containersConfined}, reaching(proxy, agent), Given{Profile: all[i]}) {
+	staticPod := func(name string, mounts ...node.HostMount) node.Container {
+		return agentPod(func(c *node.Container) {
+			c.Pod, c.Program, c.Shares = "kube-system/"+name+"-control-1", "/usr/local/bin/"+name, []string{"net", "uts"}
+			c.Mounts = mounts
+		})
+	}
+	pki := node.HostMount{Host: "/etc/kubernetes/pki", At: "/etc/kubernetes/pki"}
+	roots := node.HostMount{Host: "/etc/ssl/certs", At: "/etc/ssl/certs"}
+	pods := reaching(proxy, agent,
+		staticPod("kube-apiserver", pki, roots),
+		staticPod("kube-controller-manager", pki, roots, node.HostMount{Host: "/etc/kubernetes/controller-manager.conf", At: "/etc/kubernetes/controller-manager.conf"},
+			node.HostMount{Host: "/usr/libexec/kubernetes/kubelet-plugins/volume/exec", At: "/usr/libexec/kubernetes/kubelet-plugins/volume/exec", Writable: true}),
+		staticPod("kube-scheduler", node.HostMount{Host: "/etc/kubernetes/scheduler.conf", At: "/etc/kubernetes/scheduler.conf"}),
+		staticPod("etcd", node.HostMount{Host: "/etc/kubernetes/pki/etcd", At: "/etc/kubernetes/pki/etcd", Writable: true}, node.HostMount{Host: "/var/lib/etcd", At: "/var/lib/etcd", Writable: true}))
+	checks := []Check{hostReachingDeclared, noUndeclaredPrivileged, noHostRoot, kubeletCredentialsUnreached, podVolumesUnreached, hostDevicesUnreached, hostNamespacesUnshared, containersConfined}
+	for _, f := range Run(checks, pods, Given{Profile: all[i]}) {
 		if f.Verdict != Pass {
 			t.Errorf("%s: got %s %s: %s", f.Check, f.Verdict, f.Code, f.Reason)
 		}
