@@ -9,9 +9,10 @@ import (
 	"github.com/seaworthy/seaworthy/node"
 )
 
-// onKubeletPort makes a judge of what the kubelet's port shows a stranger.
+// onKubeletPort makes a judge of what the kubelet's port shows a stranger. A gap in
+// the kubelet's own settings ("values") counts for each: the port may stand there.
 func onKubeletPort(f func(node.KubeletPort, Given) Finding, parts ...string) Judge {
-	return On(node.KubeletServing.Parts(parts...), func(p node.KubeletPort, g Given) Finding {
+	return On(node.KubeletServing.Parts(append(parts, "values")...), func(p node.KubeletPort, g Given) Finding {
 		switch {
 		case p.Asked == "no-kubelet":
 			return notApplicable("no-kubelet", "no kubelet runs on this node")
