@@ -152,8 +152,12 @@ var ReservationSized = Check{
 		case kept && reserved >= peak:
 			return pass("by-measure", text+": less than any formula, and it was enough", items...)
 		}
+		small := fail
+		if !kept {
+			small = failUnfound // the use that could not be read may show that it is enough
+		}
 		value := max(least, held)
-		return fail("too-small", fmt.Sprintf("%s; set memory to %dMi in all", text, (value+1<<20-1)>>20), items...)
+		return small("too-small", fmt.Sprintf("%s; set memory to %dMi in all", text, (value+1<<20-1)>>20), items...)
 	}),
 }
 

@@ -81,6 +81,7 @@ func TestReservationSized(t *testing.T) {
 		{"less than any formula, and measured to be enough", factsOf(kubelet("systemReserved", `{"memory":"384Mi"}`), r(node.CgroupPeak{Cgroup: "/system", Memory: 320 * mi, Held: 160 * mi})), "pass by-measure", "up to 320 MiB", nil},
 		{"less than was measured", factsOf(kubelet("systemReserved", `{"memory":"384Mi"}`), r(node.CgroupPeak{Cgroup: "/system", Memory: 2048 * mi, Held: 1600 * mi})), "fail too-small", "set memory to 1600Mi in all", nil},
 		{"a kernel that keeps no highest use", factsOf(kubelet("systemReserved", `{"memory":"384Mi"}`), r(node.CgroupPeak{Cgroup: "/system", Held: 160 * mi})), "fail too-small", "not known", nil},
+		{"what the system uses could not be read, and may show that it is enough", withFact(factsOf(kubelet("systemReserved", `{"memory":"384Mi"}`)), node.Reservation, r(), deniedGap.In("peaks")), "unknown gap-denied", "", nil},
 		{"nothing reserved", factsOf(kubelet(), r()), "fail too-small", "0 MiB of memory is reserved", nil},
 		{"maxPods is no number", factsOf(kubelet("maxPods", `"many"`), r()), "unknown setting-malformed", "", nil},
 		{"capacity unknown", factsOf(kubelet(), node.ReservationState{Kubelet: "process"}), "unknown unread", "", nil},
