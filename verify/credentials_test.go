@@ -302,6 +302,8 @@ func TestControlPlaneFilesClosed(t *testing.T) {
 		{name: "etcd's data of a user", facts: withControlPlane(aWorker(etcd(0o700, 1000))), want: "fail open"},
 		{name: "k3s.yaml that everybody reads", facts: withControlPlane(aWorker(node.CredentialState{Cluster: credentialFiles(aCredential("/etc/rancher/k3s/k3s.yaml", "kubeconfig", withMode(0o644, 0, 0)))})), want: "fail open"},
 		{name: "none of its files", facts: withControlPlane(aWorker(node.CredentialState{})), want: "unknown unread"},
+		{name: "etcd runs, and keeps its data elsewhere", facts: withFact(aWorker(func() node.CredentialState { s := state(); s.Etcd = nil; return s }()), node.ControlPlane,
+			node.ControlPlaneState{Runs: "yes", Parts: []node.ControlPlanePart{{Name: "etcd", By: "process"}}, Proxy: "pod"}), want: "unknown unread"},
 		{name: "a worker", facts: aWorker(state()), want: "not-applicable worker"},
 		{name: "role unknown", facts: withRoleUnknown(aWorker(state())), want: "unknown unread"},
 		{name: "fact missing", facts: lacking(withControlPlane(aWorker(state())), node.Credentials, node.Denied, "permission denied"), want: "unknown fact-denied"},
