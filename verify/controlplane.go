@@ -77,10 +77,10 @@ var controlPlaneFilesClosed = Check{
 var controlPlaneKubeconfigs = []string{"admin.conf", "super-admin.conf", "controller-manager.conf", "scheduler.conf", "k3s.yaml", "rke2.yaml"}
 
 func judgeControlPlaneFiles(s node.CredentialState, c node.ControlPlaneState, sys node.System, g Given) Finding {
-	switch roleOf(c, sys) {
-	case roleWorker:
+	switch role := roleOf(c, sys); {
+	case role == roleWorker:
 		return notApplicable("worker", "no part of a control plane runs on this node")
-	case roleUnknown:
+	case role == roleUnknown && c.Runs != "yes": // a manifest is enough to look at it
 		return unsaid("whether a control plane runs on it")
 	}
 	if !lookedForCredentials(s) {
@@ -111,11 +111,10 @@ func judgeControlPlaneFiles(s node.CredentialState, c node.ControlPlaneState, sy
 			judge(f, 0o700)
 		}
 	}
-	etcd := slices.ContainsFunc(c.Parts, func(p node.ControlPlanePart) bool { return p.Name == "etcd" })
 	switch {
 	case len(bad)+len(good) == 0:
 		return unknown(unreadCode, "a control plane runs here, "+partsText(c)+", and none of its files was found where they are looked for")
-	case len(bad) == 0 && etcd && !data:
+	case len(bad) == 0 && !data && runsAsProcess(c, "etcd"):
 		return unknown(unreadCode, "etcd runs here, and its data was not found where it is looked for")
 	}
 	return judgeCredentialLists(bad, good, "open", "these files of the control plane are open to more than root", fmt.Sprintf("%d files of the control plane are open to root alone", len(good)), "")

@@ -61,6 +61,11 @@ func withControlPlane(facts node.Facts) node.Facts {
 	return withFact(facts, node.ControlPlane, node.ControlPlaneState{Runs: "yes", Parts: []node.ControlPlanePart{{Name: "kube-apiserver", By: "process"}}, Proxy: "pod"})
 }
 
+// withManifestAlone is a node on which a manifest of a control plane lies and none of it runs.
+func withManifestAlone(facts node.Facts) node.Facts {
+	return withFact(facts, node.ControlPlane, node.ControlPlaneState{Runs: "yes", Parts: []node.ControlPlanePart{{Name: "etcd", By: "/etc/kubernetes/manifests/etcd.yaml"}}, Proxy: "absent"})
+}
+
 func withRoleUnknown(facts node.Facts) node.Facts {
 	return withFact(facts, node.ControlPlane, node.ControlPlaneState{Runs: "unknown", Proxy: "unknown"})
 }
@@ -127,6 +132,7 @@ func TestNoAdminCredentials(t *testing.T) {
 		{name: "a talosconfig", facts: aWorker(node.CredentialState{Homes: credentialFiles(aCredential("/root/.talos/config", "talosconfig"))}), want: "fail admin"},
 		{name: "declared", profile: declared, facts: aWorker(node.CredentialState{Homes: credentialFiles(home)}), want: "pass declared"},
 		{name: "whether it is a control plane is not known", facts: withRoleUnknown(aWorker(node.CredentialState{Cluster: credentialFiles(admin)})), want: "unknown role-unknown"},
+		{name: "somebody laid a manifest of etcd on a worker, to have its keys there", facts: withManifestAlone(aWorker(node.CredentialState{Cluster: credentialFiles(admin, etcd)})), want: "unknown role-unknown"},
 		{name: "in the sandbox of Talos 1.14", facts: withFact(aWorker(node.CredentialState{Cluster: credentialFiles(admin)}), node.OS, node.System{Init: "sandboxd", PIDNamespace: "other"}), want: "unknown role-unknown"},
 		{name: "fact missing", facts: withoutCredentials(), want: "unknown fact-denied"},
 		{name: "gap", facts: aWorker(node.CredentialState{}, credentialGap("homes")), want: "unknown gap-denied"},

@@ -255,22 +255,26 @@ func TestKubeletStaticPodsDeclared(t *testing.T) {
 	writable := pods(0o755, "etcd.yaml", "kube-apiserver.yaml")
 	writable.Manifests[0].Mode = 0o666
 	unseen := node.StaticPodState{Folder: node.KubeletFile{Path: "/m", Found: "unknown"}}
+	worker := node.ControlPlaneState{Runs: "no"}
+	runs := node.ControlPlaneState{Runs: "yes", Parts: []node.ControlPlanePart{{Name: "kube-apiserver", By: "process"}}}
+	planted := node.ControlPlaneState{Runs: "yes", Parts: []node.ControlPlanePart{{Name: "kube-apiserver", By: "/m/kube-apiserver.yaml"}}}
 	none := node.StaticPodState{Folder: node.KubeletFile{Path: "/m", Found: "no"}}
 	runJudged(t, KubeletStaticPodsDeclared, &profiles.Profile{Kubelet: profiles.Kubelet{StaticPods: []profiles.Place{{Path: "/m/keepalived.yaml"}}}}, []judged{
-		{"no folder named", factsOf(kubelet(), node.StaticPodState{}), "pass no-folder", "", nil},
-		{"Bottlerocket names one, and it is empty", factsOf(k, pods(0o755)), "pass empty", "", nil},
-		{"a folder that is not there", factsOf(k, none), "pass empty", "", nil},
-		{"a control plane of kubeadm", factsOf(k, pods(0o755, "etcd.yaml", "kube-apiserver.yaml", "kube-controller-manager.yaml", "kube-scheduler.yaml")), "pass declared", "/m/etcd.yaml", nil},
-		{"etcd.yaml on a worker", factsOf(k, pods(0o755, "etcd.yaml")), "fail undeclared", "", []string{"/m/etcd.yaml"}},
-		{"a miner beside the control plane", factsOf(k, pods(0o755, "kube-apiserver.yaml", "x.yaml")), "fail undeclared", "", []string{"/m/x.yaml"}},
-		{"declared", factsOf(k, pods(0o755, "keepalived.yaml")), "pass declared", "", nil},
-		{"a folder that everybody may write into", factsOf(k, pods(0o777)), "fail open", "mode 0777", nil},
-		{"a manifest that everybody may write", factsOf(k, writable), "fail open", "/m/etcd.yaml (mode 0666", nil},
-		{"a folder that could not be seen", factsOf(k, unseen), "unknown folder-unseen", "", nil},
-		{"a folder named since the last look", factsOf(k, node.StaticPodState{}), "unknown unread", "", nil},
-		{"unread", factsOf(with(kubelet(), unread), node.StaticPodState{}), "unknown gap-denied", "", nil},
-		{"gap", gapped(factsOf(k, pods(0o755))), "unknown gap-denied", "", nil},
-		{"no kubelet", factsOf(with(kubelet(), absent), node.StaticPodState{}), "not-applicable no-kubelet", "", nil},
+		{"no folder named", factsOf(kubelet(), node.StaticPodState{}, worker), "pass no-folder", "", nil},
+		{"Bottlerocket names one, and it is empty", factsOf(k, pods(0o755), runs), "pass empty", "", nil},
+		{"a folder that is not there", factsOf(k, none, worker), "pass empty", "", nil},
+		{"a control plane of kubeadm", factsOf(k, pods(0o755, "etcd.yaml", "kube-apiserver.yaml", "kube-controller-manager.yaml", "kube-scheduler.yaml"), runs), "pass declared", "/m/etcd.yaml", nil},
+		{"a worker on which somebody laid a pod by that name", factsOf(k, pods(0o755, "kube-apiserver.yaml"), planted), "unknown control-plane-unseen", "no kube-apiserver was seen to run", []string{"/m/kube-apiserver.yaml"}},
+		{"etcd.yaml on a worker", factsOf(k, pods(0o755, "etcd.yaml"), runs), "fail undeclared", "", []string{"/m/etcd.yaml"}},
+		{"a miner beside the control plane", factsOf(k, pods(0o755, "kube-apiserver.yaml", "x.yaml"), runs), "fail undeclared", "", []string{"/m/x.yaml"}},
+		{"declared", factsOf(k, pods(0o755, "keepalived.yaml"), runs), "pass declared", "", nil},
+		{"a folder that everybody may write into", factsOf(k, pods(0o777), runs), "fail open", "mode 0777", nil},
+		{"a manifest that everybody may write", factsOf(k, writable, runs), "fail open", "/m/etcd.yaml (mode 0666", nil},
+		{"a folder that could not be seen", factsOf(k, unseen, worker), "unknown folder-unseen", "", nil},
+		{"a folder named since the last look", factsOf(k, node.StaticPodState{}, worker), "unknown unread", "", nil},
+		{"unread", factsOf(with(kubelet(), unread), node.StaticPodState{}, worker), "unknown gap-denied", "", nil},
+		{"gap", gapped(factsOf(k, pods(0o755), runs)), "unknown gap-denied", "", nil},
+		{"no kubelet", factsOf(with(kubelet(), absent), node.StaticPodState{}, worker), "not-applicable no-kubelet", "", nil},
 		{"no fact", factsOf(k), "unknown fact-not-recorded", "", nil},
 	})
 }
