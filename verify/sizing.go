@@ -205,6 +205,8 @@ var SwapOffOrDeclared = Check{
 			return fail("kubelet-refuses", fmt.Sprintf("%s, and %s: it will not start again", text, refuses), items...)
 		case !behaviour.written:
 			return fail("undeclared", fmt.Sprintf("%s; %s, and memorySwap.swapBehavior is not written", text, refuses), items...)
+		case behaviour.text() != "NoSwap" && behaviour.text() != "LimitedSwap":
+			return fail("unlimited", fmt.Sprintf("%s; %s, %s: pods may swap without a limit", text, refuses, behaviour), items...)
 		}
 		return pass("declared", fmt.Sprintf("%s; %s, %s", text, refuses, behaviour), items...)
 	}),

@@ -106,6 +106,7 @@ func TestSwapOffOrDeclared(t *testing.T) {
 		{"failSwapOn alone", facts(kubelet(fails, "false"), zram), "fail undeclared", "not written", nil},
 		{"NoSwap", facts(kubelet(fails, "false", behaviour, `"NoSwap"`), zram), "pass declared", "NoSwap", nil},
 		{"LimitedSwap", facts(kubelet(fails, "false", behaviour, `"LimitedSwap"`), zram), "pass declared", "", nil},
+		{"as much as there is, in 1.28", facts(kubelet(fails, "false", behaviour, `"UnlimitedSwap"`), zram), "fail unlimited", "UnlimitedSwap", nil},
 		{"unread settings do not matter without swap", facts(with(kubelet(), unread)), "pass off", "", nil},
 		{"unread settings", facts(with(kubelet(), unread), zram), "unknown gap-denied", "", nil},
 		{"gap", gapped(facts(kubelet())), "unknown gap-denied", "", nil},
