@@ -277,6 +277,19 @@ func TestKubeletStaticPodsDeclared(t *testing.T) {
 		{"no kubelet", factsOf(with(kubelet(), absent), node.StaticPodState{}, worker), "not-applicable no-kubelet", "", nil},
 		{"no fact", factsOf(k), "unknown fact-not-recorded", "", nil},
 	})
+	const manifests = "/etc/kubernetes/manifests"
+	openShift := func(names ...string) node.Facts {
+		v := node.StaticPodState{Folder: node.KubeletFile{Role: "static-pods", Path: manifests, Found: "yes", Mode: 0o755}}
+		for _, name := range names {
+			v.Manifests = append(v.Manifests, node.KubeletFile{Role: "manifest", Path: manifests + "/" + name, Found: "yes", Mode: 0o644})
+		}
+		return factsOf(kubelet("staticPodPath", `"`+manifests+`"`), v, worker)
+	}
+	runJudged(t, KubeletStaticPodsDeclared, profileNamed(t, "fedora-coreos"), []judged{
+		{"a worker of OpenShift 4.16 as it comes", openShift("criometricsproxy.yaml"), "pass declared", "", nil},
+		{"one on bare metal", openShift("coredns.yaml", "criometricsproxy.yaml", "keepalived.yaml"), "pass declared", "", nil},
+		{"and a miner", openShift("criometricsproxy.yaml", "miner.yaml"), "fail undeclared", "", []string{manifests + "/miner.yaml"}},
+	})
 }
 
 func TestKubeletKubeconfigs(t *testing.T) {
