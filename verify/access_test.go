@@ -244,6 +244,7 @@ func TestPrivilegeEscalationDeclared(t *testing.T) {
 		{"a member of docker", facts(docker), "fail undeclared", "", []string{"core is in group docker"}},
 		{"two users in one rule", facts(nil, node.SudoRule{Who: "a,b", From: "/f"}), "fail undeclared", "", []string{"sudo for a (/f)", "sudo for b (/f)"}},
 		{"gap", gapped(facts(nil)), "unknown gap-denied", "", nil},
+		{"accounts that could not be read may have docker as their first group", withFact(facts(nil), node.Accounts, node.AccountState{Accounts: []node.Account{}, Groups: []node.AccountGroup{}, Sudo: []node.SudoRule{}}, deniedGap.In("accounts")), "unknown gap-denied", "", nil},
 		{"no fact", node.Facts{}, "unknown fact-not-recorded", "", nil},
 	}
 	runJudged(t, privilegeEscalationDeclared, nil, append(rows, judged{"a rule", facts(nil, wheel), "fail undeclared", "without a password", nil}))

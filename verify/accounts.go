@@ -178,7 +178,7 @@ var privilegeEscalationDeclared = Check{
 			"cos":           "Administrators come from OS Login (roles/compute.osAdminLogin): revoke that role; remove what a start-up script put into /etc/sudoers.d.",
 		},
 	},
-	Judge: On(node.Accounts.Parts("sudo", "groups"), func(v node.AccountState, g Given) Finding {
+	Judge: On(node.Accounts.Parts("sudo", "groups", "accounts"), func(v node.AccountState, g Given) Finding {
 		if g.Profile.Ordinary {
 			return notApplicable("nothing-expected", "nobody has said who may become root on an ordinary host")
 		}

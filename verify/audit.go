@@ -36,7 +36,7 @@ func withRole(p node.LogProgramState, role string) (host, contained []string) {
 func declaredAmong(programs []string, places []profiles.Place) []string {
 	var out []string
 	for _, program := range programs {
-		if slices.ContainsFunc(places, func(p profiles.Place) bool { return matches(program, p.Path) }) {
+		if placeNames(places, program) {
 			out = append(out, program)
 		}
 	}
@@ -52,7 +52,7 @@ var logsLeaveNode = Check{
 	Refs:     []Ref{{sp80053, "AU-9(2)"}, {sp80053, "AU-4(1)"}, {pciDSS, "10.3.3"}, {iso27001, "8.15"}, {sleMicroSTIG, "SLEM-05-652010"}, {cisControls, "8.9"}},
 	Help: Help{
 		Why: "Whoever takes a node takes its logs. What another machine holds by then is what can be trusted afterwards.",
-		How: "A host program that ships logs (systemd-journal-upload, fluent-bit, vector and others, by executable), ForwardToSocket of journald, or talos.logging.kernel on the command line pass. An agent in a pod is told by its name alone, which any pod may have, so it counts only where a site overlay declares it; otherwise, and wherever containers run at all, the answer is unknown. Whether anything arrives is not seen from here.",
+		How: "A host program that ships logs (systemd-journal-upload, fluent-bit, vector and others, by executable) or ForwardToSocket of journald pass. talos.logging.kernel on the command line sends the kernel's log alone: unknown. An agent in a pod is told by its name alone, which any pod may have, so it counts only where a site overlay declares it; otherwise, and wherever containers run at all, the answer is unknown. Whether anything arrives is not seen from here.",
 		Remedy: map[string]string{
 			"talos":        "machine: {logging: {destinations: [...]}} and talos.logging.kernel=tcp://HOST:PORT among machine.install.extraKernelArgs; or declare the log agent in a site overlay.",
 			"bottlerocket": "Run a log agent as a DaemonSet that reads /var/log/journal, and declare it in a site overlay.",
@@ -76,7 +76,7 @@ func judgeShipping(p node.LogProgramState, l node.LogState, b node.BootState, s 
 	case l.Settings["ForwardToSocket"].Value != "":
 		return pass("journald", "journald forwards to a socket ("+l.Settings["ForwardToSocket"].From+")")
 	case kernel:
-		return pass("kernel-log", "the kernel's log is sent away (talos.logging.kernel on the command line); where the services' go is in the machine configuration, which is not read")
+		return unknown("kernel-log", "the kernel's log is sent away (talos.logging.kernel on the command line); where the services' go is in the machine configuration, which is not read")
 	case len(syslog) > 0:
 		return unknown("syslog", "whether "+strings.Join(syslog, ", ")+" sends anything away is in its configuration, which is not read", syslog...)
 	case len(contained) > 0:
@@ -86,7 +86,7 @@ func judgeShipping(p node.LogProgramState, l node.LogState, b node.BootState, s 
 	case p.Containers != "none" || s.PIDNamespace != "initial":
 		return unknown("unseen", "no program that ships logs was seen; one in a pod may have another name")
 	}
-	return fail("none", "no program that ships logs runs, and no container that could hold one", "logs")
+	return failUnfound("none", "no program that ships logs runs, and no container that could hold one", "logs")
 }
 
 var auditPresent = Check{
@@ -129,7 +129,7 @@ func judgeAudit(p node.LogProgramState, l node.LogState, b node.BootState, s nod
 	case l.Audit.Followed == "" || p.Containers == "":
 		return unsaid("who follows the kernel's audit records")
 	case off:
-		return fail("off", "audit is off on the kernel's command line, and no sensor was seen", "audit")
+		return failUnfound("off", "audit is off on the kernel's command line, and no sensor was seen", "audit")
 	case s.PIDNamespace != "initial":
 		return unknown("part-of-machine", "nothing was seen that watches the node, and process 1 is not that of the whole machine, or it is not known")
 	}
@@ -140,5 +140,5 @@ func judgeAudit(p node.LogProgramState, l node.LogState, b node.BootState, s nod
 	if why := g.Profile.Audit.NoAuditd; why != "" {
 		reason += "; " + why
 	}
-	return fail("none", reason, "audit")
+	return failUnfound("none", reason, "audit")
 }

@@ -78,12 +78,31 @@ func fail(code, reason string, items ...string) Finding {
 	return Finding{Verdict: Fail, Code: code, Reason: reason, Items: items}
 }
 
+// unfound is the verdict of a fail that rests on what was not found. It leaves no
+// judge: [withGaps] makes it fail, or unknown where not everything could be read.
+const unfound Verdict = -1
+
+// failUnfound is a fail because something is not there that should be.
+func failUnfound(code, reason string, items ...string) Finding {
+	return Finding{Verdict: unfound, Code: code, Reason: reason, Items: items}
+}
+
 func unknown(code, reason string, items ...string) Finding {
 	return Finding{Verdict: Unknown, Code: code, Reason: reason, Items: items}
 }
 
 func notApplicable(code, reason string, items ...string) Finding {
 	return Finding{Verdict: NotApplicable, Code: code, Reason: reason, Items: items}
+}
+
+// withoutExpectation is the finding of a judge of all that is there, where the
+// profile does not say which of it may be. That proves nothing about the node; an
+// ordinary host is one of which nobody expects it.
+func withoutExpectation(g Given, reason string) Finding {
+	if g.Profile.Ordinary {
+		return notApplicable("nothing-expected", reason)
+	}
+	return unknown("nothing-expected", reason)
 }
 
 const unreadCode = "unread"
@@ -100,11 +119,14 @@ func withoutFact(m *node.Missing) Finding {
 }
 
 // withGaps turns a pass that rests on an incomplete fact into unknown, and says
-// why a judge found nothing to read. A fail stays: what was seen is enough. The
-// code is that of the first gap that more rights would not close, so that
+// why a judge found nothing to read. A fail stays, where what was seen is enough
+// for it. The code is that of the first gap that more rights would not close, so that
 // [Finding.Privileged] does not promise too much.
 func withGaps(f Finding, gaps []node.Gap) Finding {
-	open := f.Verdict == Pass || f.Verdict == NotApplicable || f.Verdict == Unknown && f.Code == unreadCode
+	open := f.Verdict == Pass || f.Verdict == NotApplicable || f.Verdict == unfound || f.Verdict == Unknown && f.Code == unreadCode
+	if f.Verdict == unfound {
+		f.Verdict = Fail
+	}
 	if len(gaps) == 0 || !open {
 		return f
 	}

@@ -108,7 +108,7 @@ func judgeTimeSource(p node.LogProgramState, c node.ClockState, s node.System, g
 	case s.PIDNamespace != "initial":
 		return unknown("part-of-machine", "process 1 is not that of the whole machine, or it is not known: what keeps the time may run outside its namespace")
 	case own != "":
-		return fail("none", own+", and the clock is not synchronised", "clock")
+		return failUnfound("none", own+", and the clock is not synchronised", "clock")
 	}
-	return fail("none", "no program runs that keeps the time, and the clock is not synchronised", "clock")
+	return failUnfound("none", "no program runs that keeps the time, and the clock is not synchronised", "clock")
 }

@@ -154,7 +154,22 @@ func TestCommonProfileKnowsKubeadm(t *testing.T) {
 	})
 	agent := withMount("/", false)
 	agent.Pod, agent.ID = "", "self"
-	for _, f := range Run([]Check{hostReachingDeclared, noUndeclaredPrivileged, noHostRoot, hostNamespacesUnshared, containersConfined}, reaching(proxy, agent), Given{Profile: all[i]}) {
+	staticPod := func(name string, mounts ...node.HostMount) node.Container {
+		return agentPod(func(c *node.Container) {
+			c.Pod, c.Program, c.Shares = "kube-system/"+name+"-control-1", "/usr/local/bin/"+name, []string{"net", "uts"}
+			c.Mounts = mounts
+		})
+	}
+	pki := node.HostMount{Host: "/etc/kubernetes/pki", At: "/etc/kubernetes/pki"}
+	roots := node.HostMount{Host: "/etc/ssl/certs", At: "/etc/ssl/certs"}
+	pods := reaching(proxy, agent,
+		staticPod("kube-apiserver", pki, roots),
+		staticPod("kube-controller-manager", pki, roots, node.HostMount{Host: "/etc/kubernetes/controller-manager.conf", At: "/etc/kubernetes/controller-manager.conf"},
+			node.HostMount{Host: "/usr/libexec/kubernetes/kubelet-plugins/volume/exec", At: "/usr/libexec/kubernetes/kubelet-plugins/volume/exec", Writable: true}),
+		staticPod("kube-scheduler", node.HostMount{Host: "/etc/kubernetes/scheduler.conf", At: "/etc/kubernetes/scheduler.conf"}),
+		staticPod("etcd", node.HostMount{Host: "/etc/kubernetes/pki/etcd", At: "/etc/kubernetes/pki/etcd", Writable: true}, node.HostMount{Host: "/var/lib/etcd", At: "/var/lib/etcd", Writable: true}))
+	checks := []Check{hostReachingDeclared, noUndeclaredPrivileged, noHostRoot, kubeletCredentialsUnreached, podVolumesUnreached, hostDevicesUnreached, hostNamespacesUnshared, containersConfined}
+	for _, f := range Run(checks, pods, Given{Profile: all[i]}) {
 		if f.Verdict != Pass {
 			t.Errorf("%s: got %s %s: %s", f.Check, f.Verdict, f.Code, f.Reason)
 		}
@@ -176,11 +191,12 @@ func TestUserNamespacesPolicy(t *testing.T) {
 	gap := facts(map[string]string{"user.max_user_namespaces": "0"})
 	testJudge(t, userNamespacesPolicy, []judgedRow{
 		{name: "nobody can", facts: facts(map[string]string{"user.max_user_namespaces": "0"}), want: "pass off"},
-		{name: "everybody can, and no pod needs it", facts: facts(most), want: "fail open", items: []string{"user.max_user_namespaces = 15334"}},
+		{name: "everybody can, and no pod needs it", facts: facts(most), want: "fail open", items: []string{"user.max_user_namespaces"}},
 		{name: "a pod has hostUsers: false", facts: facts(most, "default/app"), want: "not-applicable in-use", items: []string{"default/app"}},
 		{name: "Debian: root alone", facts: facts(other("kernel.unprivileged_userns_clone", "0")), want: "pass root-only"},
 		{name: "Ubuntu: who AppArmor lets", facts: facts(other("kernel.apparmor_restrict_unprivileged_userns", "1")), want: "pass root-only"},
 		{name: "a kernel without them", facts: withFact(facts(nil), node.Sysctls, node.SysctlValues{Absent: []string{"user.max_user_namespaces"}}), want: "pass no-namespaces"},
+		{name: "a namespace could not be read: it may be a pod's own", facts: withFact(facts(most), node.Containers, node.ContainerState{Present: true, Reaching: []node.Container{}}, deniedGap.In("shares")), want: "unknown gap-denied"},
 		{name: "not every pod was seen", facts: sandbox, want: "unknown part-of-machine"},
 		{name: "the parameter was not read", facts: facts(nil), want: "unknown unread"},
 		{name: "no parameter at all", facts: lacking(facts(most), node.Sysctls, node.Denied, "denied"), want: "unknown fact-denied"},
@@ -214,6 +230,7 @@ func engineRows(code string, good, bad node.EngineConfig) []judgedRow {
 		{name: "bad", facts: engineFacts(bad), want: "fail " + code},
 		{name: "no engine", facts: withFact(onHost(), node.RuntimeConfig, node.RuntimeState{Engines: []node.EngineConfig{}}), want: "not-applicable no-engine"},
 		{name: "its file is gone: nothing is known of its settings", facts: engineFacts(named), want: "unknown file-missing"},
+		{name: "the file of one is gone, and another is bad", facts: withFact(onHost(), node.RuntimeConfig, node.RuntimeState{Engines: []node.EngineConfig{named, bad}}), want: "fail " + code},
 		{name: "only a sandbox was seen", facts: withFact(inSandbox(), node.RuntimeConfig, node.RuntimeState{Engines: []node.EngineConfig{good}}), want: "unknown part-of-machine"},
 		{name: "nothing was said", facts: withFact(onHost(), node.RuntimeConfig, node.RuntimeState{}), want: "unknown unread"},
 		{name: "no process table", facts: lacking(onHost(), node.RuntimeConfig, node.Denied, "listing /proc: permission denied"), want: "unknown fact-denied"},
@@ -319,6 +336,7 @@ func TestImagePolicyPresent(t *testing.T) {
 	testJudge(t, imagePolicyPresent, []judgedRow{
 		{name: "containerd with a verifier", facts: facts(state(containerd(), node.SignaturePolicy{}, "/opt/containerd/image-verifier/bin/v")), want: "pass present"},
 		{name: "containerd without", facts: facts(state(containerd(), reject)), want: "fail no-policy"},
+		{name: "containerd whose folder of verifiers could not be listed", facts: facts(state(containerd(), reject), deniedGap.In("verifiers")), want: "unknown gap-denied"},
 		{name: "Talos, whose rules no file shows", profile: profiles.Profile{Containers: profiles.Containers{ImagePolicy: "in the machine configuration"}}, facts: facts(state(containerd(), reject)), want: "unknown elsewhere"},
 		{name: "CRI-O that rejects", facts: facts(state(engine("crio"), reject)), want: "pass present"},
 		{name: "CRI-O as shipped", facts: facts(state(engine("crio"), node.SignaturePolicy{State: "present", Default: []string{"insecureAcceptAnything"}})), want: "fail no-policy"},
@@ -350,7 +368,7 @@ func TestRuntimeBinariesVerified(t *testing.T) {
 		{name: "its folder is declared", profile: place("/opt/cni/bin/*", ""), facts: facts(runc, plugin), want: "pass declared"},
 		{name: "declared by digest", profile: place("/opt/cni/bin/bridge", sum), facts: facts(runc, plugin), want: "pass declared"},
 		{name: "declared by another digest", profile: place("/opt/cni/bin/bridge", strings.Repeat("cd", 32)), facts: facts(runc, plugin), want: "fail outside-image"},
-		{name: "declared by digest and not hashed", profile: place("/opt/cni/bin/bridge", sum), facts: facts(node.RuntimeBinary{Path: plugin.Path, Role: plugin.Role}), want: "fail outside-image"},
+		{name: "declared by digest and not hashed", profile: place("/opt/cni/bin/bridge", sum), facts: facts(node.RuntimeBinary{Path: plugin.Path, Role: plugin.Role}), want: "unknown not-hashed"},
 		{name: "its mount is not known", facts: withFact(facts(runc), node.Mounts, []node.Mount{}), want: "unknown mount-unknown"},
 		{name: "none was found", facts: facts(), want: "unknown unread"},
 		{name: "no engine", facts: withFact(facts(), node.RuntimeConfig, node.RuntimeState{Engines: []node.EngineConfig{}}), want: "not-applicable no-engine"},

@@ -77,10 +77,10 @@ var controlPlaneFilesClosed = Check{
 var controlPlaneKubeconfigs = []string{"admin.conf", "super-admin.conf", "controller-manager.conf", "scheduler.conf", "k3s.yaml", "rke2.yaml"}
 
 func judgeControlPlaneFiles(s node.CredentialState, c node.ControlPlaneState, sys node.System, g Given) Finding {
-	switch roleOf(c, sys) {
-	case roleWorker:
+	switch role := roleOf(c, sys); {
+	case role == roleWorker:
 		return notApplicable("worker", "no part of a control plane runs on this node")
-	case roleUnknown:
+	case role == roleUnknown && c.Runs != "yes": // a manifest is enough to look at it
 		return unsaid("whether a control plane runs on it")
 	}
 	if !lookedForCredentials(s) {
@@ -104,13 +104,18 @@ func judgeControlPlaneFiles(s node.CredentialState, c node.ControlPlaneState, sy
 			judge(f, 0o600)
 		}
 	}
+	data := false
 	for _, f := range s.Etcd {
 		if f.Type == node.Directory {
+			data = true
 			judge(f, 0o700)
 		}
 	}
-	if len(bad)+len(good) == 0 {
+	switch {
+	case len(bad)+len(good) == 0:
 		return unknown(unreadCode, "a control plane runs here, "+partsText(c)+", and none of its files was found where they are looked for")
+	case len(bad) == 0 && !data && runsAsProcess(c, "etcd"):
+		return unknown(unreadCode, "etcd runs here, and its data was not found where it is looked for")
 	}
 	return judgeCredentialLists(bad, good, "open", "these files of the control plane are open to more than root", fmt.Sprintf("%d files of the control plane are open to root alone", len(good)), "")
 }
@@ -121,7 +126,7 @@ var cniFilesClosed = Check{
 	Refs:  []Ref{{cisKubernetes, "1.1.9"}, {cisKubernetes, "1.1.10"}, {sp80053, "CM-5(6)"}},
 	Help: Help{
 		Why: "Who writes there chooses a program that the container runtime starts as root for every pod; some plugins keep a kubeconfig there.",
-		How: "Every file in /etc/cni/net.d, in /etc/kubernetes/cni/net.d of OpenShift and in the folder of k3s: 0600 or closer and root's, as CIS asks on every node. A file that others may read, and that only root may change, passes where the profile declares it. Another folder in the runtime's configuration is not followed.",
+		How: "Every file in /etc/cni/net.d, in /etc/kubernetes/cni/net.d of OpenShift and in the folder of k3s: 0600 or closer and root's, as CIS 1.1.9 asks of control planes; a worker has the same files. A file that others may read, and that only root may change, passes where the profile declares it. Another folder in the runtime's configuration is not followed.",
 		Remedy: map[string]string{
 			"": "Set mode 0600 and owner root where the file is written, which is often an init container of the plugin's DaemonSet, or declare it in a site overlay.",
 		},

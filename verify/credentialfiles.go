@@ -88,10 +88,6 @@ func inOwnHome(f node.CredentialFile, s node.CredentialState) bool {
 	return slices.ContainsFunc(s.Folders, func(d node.Folder) bool { return d.UID == f.UID && d.Path != "/" && below(f.Path, d.Path) })
 }
 
-func placeNames(places []profiles.Place, p string) bool {
-	return slices.ContainsFunc(places, func(place profiles.Place) bool { return matches(p, place.Path) })
-}
-
 // nodeRole is whether a control plane runs on the node.
 type nodeRole int
 
@@ -101,16 +97,23 @@ const (
 	roleControlPlane
 )
 
-// roleOf tells the role of a node from what runs on it. In a part of the machine
-// alone, a control plane may run in the rest.
+// roleOf tells the role of a node from what runs on it. A manifest of that name
+// alone is none of a control plane: whoever plants it on a worker must not make the
+// worker one. In a part of the machine alone, a control plane may run in the rest.
 func roleOf(c node.ControlPlaneState, s node.System) nodeRole {
 	switch {
-	case c.Runs == "yes":
+	case c.Runs == "yes" && runsAsProcess(c, ""):
 		return roleControlPlane
 	case c.Runs == "no" && s.PIDNamespace == "initial":
 		return roleWorker
 	}
 	return roleUnknown
+}
+
+// runsAsProcess reports whether a part of the control plane was seen to run; ""
+// for any part.
+func runsAsProcess(c node.ControlPlaneState, name string) bool {
+	return slices.ContainsFunc(c.Parts, func(p node.ControlPlanePart) bool { return p.By == "process" && (name == "" || p.Name == name) })
 }
 
 // partsText names the parts of the control plane that were seen.

@@ -45,10 +45,11 @@ var kubeletKeysClosed = Check{
 		},
 	},
 	Judge: On2(node.Credentials.Parts("kubelet", "cluster", "system"), node.Kubelet, func(s node.CredentialState, k node.KubeletState, g Given) Finding {
-		if f, none := withoutKubelet(k); none {
-			return f
+		f := judgeKeys(s, g)
+		if none, without := withoutKubelet(k); without && lookedForCredentials(s) && f.Code == unreadCode {
+			return none
 		}
-		return judgeKeys(s, g)
+		return f // a control plane, or a kubelet that has stopped, has keys as well
 	}),
 }
 
@@ -84,7 +85,7 @@ var noAdminCredentials = Check{
 	Refs:  slices.Concat(credentialRefs, []Ref{{sp80053, "IA-5(7)"}, {pciContainers, "1.4"}}),
 	Help: Help{
 		Why: "A worker is expected to be lost one day. With admin.conf, a talosconfig or a key of etcd on it, the whole cluster is lost with it.",
-		How: "Kubeconfigs whose client certificate is of the group system:masters, admin.conf, super-admin.conf, k3s.yaml and rke2.yaml, talosconfigs, certificates of system:masters, keys of etcd, and every kubeconfig with a credential in a home directory. On a worker none may lie anywhere that is looked at; on a control plane they belong where kubeadm, Talos or the distribution puts them, and not in home directories. A control plane is one where kube-apiserver, etcd, a controller manager or scheduler runs on the host or its network, or is a static pod, or where k3s or RKE2 runs as server; on a node that runs none of these it is a worker.",
+		How: "Kubeconfigs whose client certificate is of the group system:masters, admin.conf, super-admin.conf, k3s.yaml and rke2.yaml, talosconfigs, certificates of system:masters, keys of etcd, and every kubeconfig with a credential in a home directory. On a worker none may lie anywhere that is looked at; on a control plane they belong where kubeadm, Talos or the distribution puts them, and not in home directories. A control plane is one where kube-apiserver, etcd, a controller manager or scheduler runs on the host or its network, or where k3s or RKE2 runs as server; a static pod of that name of which nothing runs leaves it unknown, and a node with neither is a worker.",
 		Remedy: map[string]string{
 			"talos": "Remove the kubeconfig or talosconfig that somebody copied to the node (it can only be below /var), and issue it anew: talosctl config new, talosctl kubeconfig. The old one stays valid until its certificate ends.",
 			"":      "Remove the file. Its certificate stays valid until it ends: where it may have been read, bind the group anew or rotate the certificate authority. On control planes work with kubectl from elsewhere, or with KUBECONFIG=/etc/kubernetes/admin.conf as root.",
@@ -239,10 +240,11 @@ var bootstrapCredentialGone = Check{
 		},
 	},
 	Judge: On2(node.Credentials.Parts("kubelet", "cluster"), node.Kubelet, func(s node.CredentialState, k node.KubeletState, g Given) Finding {
-		if f, none := withoutKubelet(k); none {
-			return f
+		f := judgeBootstrap(s, k, g)
+		if none, without := withoutKubelet(k); without && f.Code == "none" {
+			return none
 		}
-		return judgeBootstrap(s, k, g)
+		return f // what is left behind is worth as much without a kubelet
 	}),
 }
 
@@ -251,6 +253,7 @@ func judgeBootstrap(s node.CredentialState, k node.KubeletState, g Given) Findin
 		return unsaid(credentialsUnsaid)
 	}
 	var bad, open, ended, declared []string
+	var until *time.Time // the first end of a certificate that counts now
 	for _, f := range slices.Concat(s.Kubelet, s.Cluster) {
 		if f.Kind != "bootstrap-kubeconfig" || f.Type != node.Regular {
 			continue
@@ -263,9 +266,12 @@ func judgeBootstrap(s node.CredentialState, k node.KubeletState, g Given) Findin
 		case f.Content != "read" || f.Credential == "unknown":
 			open = append(open, f.Path)
 		case f.Credential == "none":
-		case f.Certificate != nil && f.Certificate.NotAfter.Before(g.At):
+		case f.Certificate != nil && !g.At.Before(f.Certificate.NotAfter):
 			ended = append(ended, f.Path)
 		default:
+			if c := f.Certificate; c != nil && (until == nil || c.NotAfter.Before(*until)) {
+				until = &c.NotAfter
+			}
 			bad = append(bad, f.Path+": "+f.Credential)
 		}
 	}
@@ -282,7 +288,9 @@ func judgeBootstrap(s node.CredentialState, k node.KubeletState, g Given) Findin
 	bad = slices.Compact(bad)
 	switch {
 	case len(bad) > 0:
-		return fail("there", "a bootstrap credential lies here: "+strings.Join(bad, "; "), bad...)
+		found := fail("there", "a bootstrap credential lies here: "+strings.Join(bad, "; "), bad...)
+		found.Until = until
+		return found
 	case len(open) > 0:
 		return unknown("unread", "what credential is in "+strings.Join(open, ", ")+" could not be read", open...)
 	case len(ended) > 0:

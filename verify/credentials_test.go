@@ -61,6 +61,11 @@ func withControlPlane(facts node.Facts) node.Facts {
 	return withFact(facts, node.ControlPlane, node.ControlPlaneState{Runs: "yes", Parts: []node.ControlPlanePart{{Name: "kube-apiserver", By: "process"}}, Proxy: "pod"})
 }
 
+// withManifestAlone is a node on which a manifest of a control plane lies and none of it runs.
+func withManifestAlone(facts node.Facts) node.Facts {
+	return withFact(facts, node.ControlPlane, node.ControlPlaneState{Runs: "yes", Parts: []node.ControlPlanePart{{Name: "etcd", By: "/etc/kubernetes/manifests/etcd.yaml"}}, Proxy: "absent"})
+}
+
 func withRoleUnknown(facts node.Facts) node.Facts {
 	return withFact(facts, node.ControlPlane, node.ControlPlaneState{Runs: "unknown", Proxy: "unknown"})
 }
@@ -99,6 +104,8 @@ func TestKubeletKeysClosed(t *testing.T) {
 		{name: "an SSH host key is not Kubernetes'", facts: aWorker(node.CredentialState{Kubelet: credentialFiles(key), System: credentialFiles(aCredential("/etc/ssh/ssh_host_rsa_key", "pem", withKey(""), withMode(0o640, 0, 998)))}), want: "pass closed"},
 		{name: "a kubelet without keys", facts: aWorker(node.CredentialState{}), want: "unknown unread"},
 		{name: "no kubelet", facts: withoutAKubelet(aWorker(node.CredentialState{})), want: "not-applicable no-kubelet"},
+		{name: "a control plane without a kubelet, whose key is open", facts: withoutAKubelet(aWorker(node.CredentialState{Cluster: credentialFiles(aCredential("/etc/kubernetes/pki/apiserver.key", "pem", withKey("a"), withMode(0o644, 0, 0)))})), want: "fail open"},
+		{name: "no kubelet, and nothing was looked for", facts: withoutAKubelet(withFact(aWorker(node.CredentialState{}), node.Credentials, node.CredentialState{})), want: "unknown unread"},
 		{name: "fact missing", facts: withoutCredentials(), want: "unknown fact-denied"},
 		{name: "gap", facts: aWorker(node.CredentialState{Kubelet: credentialFiles(key)}, credentialGap("cluster")), want: "unknown gap-denied"},
 		{name: "a gap elsewhere", facts: aWorker(node.CredentialState{Kubelet: credentialFiles(key)}, credentialGap("homes")), want: "pass closed"},
@@ -125,6 +132,7 @@ func TestNoAdminCredentials(t *testing.T) {
 		{name: "a talosconfig", facts: aWorker(node.CredentialState{Homes: credentialFiles(aCredential("/root/.talos/config", "talosconfig"))}), want: "fail admin"},
 		{name: "declared", profile: declared, facts: aWorker(node.CredentialState{Homes: credentialFiles(home)}), want: "pass declared"},
 		{name: "whether it is a control plane is not known", facts: withRoleUnknown(aWorker(node.CredentialState{Cluster: credentialFiles(admin)})), want: "unknown role-unknown"},
+		{name: "somebody laid a manifest of etcd on a worker, to have its keys there", facts: withManifestAlone(aWorker(node.CredentialState{Cluster: credentialFiles(admin, etcd)})), want: "unknown role-unknown"},
 		{name: "in the sandbox of Talos 1.14", facts: withFact(aWorker(node.CredentialState{Cluster: credentialFiles(admin)}), node.OS, node.System{Init: "sandboxd", PIDNamespace: "other"}), want: "unknown role-unknown"},
 		{name: "fact missing", facts: withoutCredentials(), want: "unknown fact-denied"},
 		{name: "gap", facts: aWorker(node.CredentialState{}, credentialGap("homes")), want: "unknown gap-denied"},
@@ -170,6 +178,7 @@ func TestBootstrapCredentialGone(t *testing.T) {
 		{name: "not understood", facts: bootstrap(ofKind("unknown")), want: "unknown unread"},
 		{name: "arguments that could not be read", facts: withFact(aWorker(node.CredentialState{}), node.Kubelet, node.KubeletState{Found: "embedded", Unread: []node.Gap{malformedGap}}), want: "unknown unread"},
 		{name: "no kubelet", facts: withoutAKubelet(aWorker(node.CredentialState{})), want: "not-applicable no-kubelet"},
+		{name: "a token that a kubelet has left behind", facts: withoutAKubelet(bootstrap(ofKind("token"))), want: "fail there"},
 		{name: "fact missing", facts: withoutCredentials(), want: "unknown fact-denied"},
 		{name: "gap", facts: aWorker(node.CredentialState{}, credentialGap("kubelet")), want: "unknown gap-denied"},
 	})
@@ -299,6 +308,8 @@ func TestControlPlaneFilesClosed(t *testing.T) {
 		{name: "etcd's data of a user", facts: withControlPlane(aWorker(etcd(0o700, 1000))), want: "fail open"},
 		{name: "k3s.yaml that everybody reads", facts: withControlPlane(aWorker(node.CredentialState{Cluster: credentialFiles(aCredential("/etc/rancher/k3s/k3s.yaml", "kubeconfig", withMode(0o644, 0, 0)))})), want: "fail open"},
 		{name: "none of its files", facts: withControlPlane(aWorker(node.CredentialState{})), want: "unknown unread"},
+		{name: "etcd runs, and keeps its data elsewhere", facts: withFact(aWorker(func() node.CredentialState { s := state(); s.Etcd = nil; return s }()), node.ControlPlane,
+			node.ControlPlaneState{Runs: "yes", Parts: []node.ControlPlanePart{{Name: "etcd", By: "process"}}, Proxy: "pod"}), want: "unknown unread"},
 		{name: "a worker", facts: aWorker(state()), want: "not-applicable worker"},
 		{name: "role unknown", facts: withRoleUnknown(aWorker(state())), want: "unknown unread"},
 		{name: "fact missing", facts: lacking(withControlPlane(aWorker(state())), node.Credentials, node.Denied, "permission denied"), want: "unknown fact-denied"},

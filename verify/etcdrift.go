@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/seaworthy/seaworthy/node"
-	"github.com/seaworthy/seaworthy/profiles"
 )
 
 var etcAsShipped = Check{
@@ -47,12 +46,12 @@ func judgeEtc(e node.EtcState, mounts []node.Mount, g Given) Finding {
 	case e.Compared == 0:
 		return unknown("nothing-compared", "the folder "+e.Defaults+" of the image is empty")
 	case g.Profile.Extensions.Etc == nil:
-		return notApplicable("no-expectation", "the profile does not say what in /etc may differ from the image")
+		return withoutExpectation(g, "the profile does not say what in /etc may differ from the image")
 	}
 	var bad []string
 	declared := 0
 	add := func(path, what string) {
-		if slices.ContainsFunc(g.Profile.Extensions.Etc, func(p profiles.Place) bool { return within(path, p.Path) }) {
+		if placeNames(g.Profile.Extensions.Etc, path) {
 			declared++
 			return
 		}

@@ -39,7 +39,7 @@ func judgeExtensions(offered []node.OfferedExtension, mounts []node.Mount, g Giv
 	if len(mounts) == 0 {
 		return unsaid("what is mounted on it") // / always is
 	}
-	var bad, good []string
+	var bad, good, open, left []string
 	names := map[string]bool{}
 	for _, x := range offered {
 		names[x.Kind+" "+x.Name] = true
@@ -52,6 +52,8 @@ func judgeExtensions(offered []node.OfferedExtension, mounts []node.Mount, g Giv
 			delete(names, x.Kind+" "+x.Name)
 		case x.Real != "" && imageMount(mountOf(mounts, x.Real)):
 			good = append(good, item+" (of the image)")
+		case declared && place.SHA256 != "" && x.SHA256 == "" && x.Kept == "file":
+			open = append(open, item)
 		case declared && place.SHA256 != "" && x.SHA256 != strings.ToLower(place.SHA256):
 			bad = append(bad, item+" is not the declared file "+place.SHA256)
 		case declared:
@@ -62,12 +64,18 @@ func judgeExtensions(offered []node.OfferedExtension, mounts []node.Mount, g Giv
 	}
 	for _, name := range mergedExtensions(mounts) {
 		if !names[name] {
-			bad = append(bad, name+" is merged, and no file offers it any more")
+			left = append(left, name+" is merged, and no file offers it any more")
 		}
 	}
+	const undeclared = "%d extensions of the OS image are not what was declared: %s"
 	switch {
 	case len(bad) > 0:
-		return fail("undeclared", fmt.Sprintf("%d extensions of the OS image are not what was declared: %s", len(bad), strings.Join(bad, "; ")), bad...)
+		bad = append(bad, left...)
+		return fail("undeclared", fmt.Sprintf(undeclared, len(bad), strings.Join(bad, "; ")), bad...)
+	case len(left) > 0:
+		return failUnfound("undeclared", fmt.Sprintf(undeclared, len(left), strings.Join(left, "; ")), left...)
+	case len(open) > 0:
+		return unknown("not-hashed", "extensions are declared with a digest and were not hashed: "+strings.Join(open, "; "), open...)
 	case len(good) > 0:
 		return pass("declared", fmt.Sprintf("%d extensions of the OS image, all of the image or declared: %s", len(good), strings.Join(good, "; ")), good...)
 	}
@@ -96,7 +104,7 @@ func extensionPlace(x node.OfferedExtension, allowed []profiles.Place) (profiles
 		paths = []string{x.Path + "/" + x.Name}
 	}
 	i := slices.IndexFunc(allowed, func(p profiles.Place) bool {
-		return slices.ContainsFunc(paths, func(path string) bool { return path != "" && within(path, p.Path) })
+		return slices.ContainsFunc(paths, func(path string) bool { return path != "" && matches(path, p.Path) })
 	})
 	if i < 0 {
 		return profiles.Place{}, false

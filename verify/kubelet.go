@@ -278,7 +278,7 @@ var strongCiphers = []string{
 // KubeletTLSFloor demands that the kubelet's port speaks no broken protocol.
 var KubeletTLSFloor = Check{
 	ID: "kubelet-tls-floor", Rev: 1, Topic: KubeletTopic, Severity: Medium,
-	Title: "the kubelet speaks TLS 1.2 or newer, with strong ciphers only where they are chosen",
+	Title: "the kubelet is set to speak TLS 1.2 or newer, with strong ciphers only where they are chosen",
 	Refs: []Ref{
 		{cisKubernetes, "4.2.12"}, {sp80053, "SC-8(1)"}, {sp80053, "SC-13"}, {pciDSS, "2.2.7"},
 	},

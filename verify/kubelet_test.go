@@ -94,6 +94,8 @@ func factsOf(values ...any) node.Facts {
 			facts[node.Reservation.Name] = node.Fact{Value: v}
 		case node.StaticPodState:
 			facts[node.StaticPods.Name] = node.Fact{Value: v}
+		case node.ControlPlaneState:
+			facts[node.ControlPlane.Name] = node.Fact{Value: v}
 		case node.KubeletUnitState:
 			facts[node.KubeletUnit.Name] = node.Fact{Value: v}
 		case []node.Mount:

@@ -53,7 +53,7 @@ var kubeletDefaults = map[string][]kubeletDefault{
 	"kubeReserved":                     always("{}"),
 	"makeIPTablesUtilChains":           always("true"),
 	"maxPods":                          always("110"),
-	"memorySwap.swapBehavior":          always(`""`),    // since 1.22: NoSwap
+	"memorySwap.swapBehavior":          always(`""`),    // since 1.22; what it stands for has changed
 	"mergeDefaultEvictionSettings":     always("false"), // since 1.33
 	"podPidsLimit":                     always("-1"),
 	"protectKernelDefaults":            always("false"),

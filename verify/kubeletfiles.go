@@ -132,10 +132,10 @@ var KubeletClientCAClosed = Check{
 var KubeletUnitClosed = Check{
 	ID: "kubelet-unit-closed", Rev: 1, Topic: KubeletTopic, Severity: Medium,
 	Title: "only root can read and change how systemd starts the kubelet",
-	Refs:  []Ref{{cisKubernetes, "4.1.1"}, {cisKubernetes, "4.1.2"}, {kubernetesSTIG, "V-242454"}, {kubernetesSTIG, "V-242455"}, {sp80053, "CM-5"}, {sp80053, "AC-6"}},
+	Refs:  []Ref{{cisKubernetes, "4.1.1"}, {cisKubernetes, "4.1.2"}, {sp80053, "CM-5"}, {sp80053, "AC-6"}},
 	Help: Help{
 		Why: "Arguments win over every file: whoever may write the unit, a drop-in or an environment file of it switches authentication off at the next start.",
-		How: "The unit that the kubelet's cgroup names, its drop-ins in every folder that systemd looks in, and the environment files that these name have to belong to root and its group and to have mode 0600 or less, or to lie in the read-only image of the system. Drop-ins for all services, and units made of templates, are not looked at.",
+		How: "The unit that the kubelet's cgroup names, its drop-ins in every folder that systemd looks in, and the environment files that these name have to belong to root and its group and to have mode 0600 or less, or to lie in the read-only image of the system. The STIG is content with 0644: kubelet-unit-kept. Drop-ins for all services, and units made of templates, are not looked at.",
 		Remedy: map[string]string{
 			"":              "chown root:root and chmod 0600 each of the files; packages bring them with 0644, which tells everybody what the kubelet is started with and lets root alone change it: waive that with this reason where it is enough.",
 			"talos":         "Talos has no systemd: machined starts the kubelet, and there is nothing to do.",
@@ -146,15 +146,21 @@ var KubeletUnitClosed = Check{
 			"microos":       "chmod 0600 the files in /etc/systemd/system, and the .env files beside the units of k3s and RKE2, which may hold the cluster's token.",
 		},
 	},
-	Judge: On3(node.Kubelet.Parts("found"), node.KubeletUnit, node.Mounts, func(k node.KubeletState, u node.KubeletUnitState, mounts []node.Mount, _ Given) Finding {
+	Judge: judgeUnitFiles(forRoot),
+}
+
+// judgeUnitFiles makes a judge of the files of the kubelet's unit, which have to
+// be root's and to have this mode at most.
+func judgeUnitFiles(limit uint32) Judge {
+	return On3(node.Kubelet.Parts("found"), node.KubeletUnit, node.Mounts, func(k node.KubeletState, u node.KubeletUnitState, mounts []node.Mount, _ Given) Finding {
 		if f, none := withoutKubelet(k); none {
 			return f
 		}
-		return judgeUnit(u, mounts)
-	}),
+		return judgeUnit(u, mounts, limit)
+	})
 }
 
-func judgeUnit(u node.KubeletUnitState, mounts []node.Mount) Finding {
+func judgeUnit(u node.KubeletUnitState, mounts []node.Mount, limit uint32) Finding {
 	if u.Unit == "" {
 		if u.Cgroup == "" || strings.HasPrefix(u.Cgroup, "/..") {
 			return unsaid("in which cgroup the kubelet runs")
@@ -171,7 +177,7 @@ func judgeUnit(u node.KubeletUnitState, mounts []node.Mount) Finding {
 			looked = append(looked, f.Path+" (in the read-only image)")
 		case f.UID != 0 || f.GID != 0 || f.Mode&^forAll != 0:
 			open = append(open, fileText(f))
-		case f.Mode&^forRoot != 0:
+		case f.Mode&^limit != 0:
 			readable = append(readable, fileText(f))
 		default:
 			looked = append(looked, f.Path)

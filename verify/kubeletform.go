@@ -70,6 +70,7 @@ var kubeletFormChecks = []Check{
 	}.check(),
 	kubeletConfigKept,
 	kubeletKubeconfigKept,
+	kubeletUnitKept,
 }
 
 // writtenForm is a check that a setting stands in a file with a value, and not
@@ -182,7 +183,7 @@ func atLeastFiveMinutes(json string) bool {
 	return err == nil && d >= 5*time.Minute
 }
 
-// kubeletConfigKept and kubeletKubeconfigKept are what the STIG asks of files that
+// kubeletConfigKept, kubeletKubeconfigKept and kubeletUnitKept are what the STIG asks of files that
 // CIS wants closed to readers too.
 var kubeletConfigKept = Check{
 	ID: "kubelet-config-kept", Rev: 1, Topic: KubeletTopic, Severity: Medium,
@@ -217,4 +218,20 @@ var kubeletKubeconfigKept = Check{
 		},
 	},
 	Judge: judgeKubeconfigs(forAll),
+}
+
+var kubeletUnitKept = Check{
+	ID: "kubelet-unit-kept", Rev: 1, Topic: KubeletTopic, Severity: Medium,
+	Title: "only root can change how systemd starts the kubelet",
+	Refs:  []Ref{{kubernetesSTIG, "V-242454"}, {kubernetesSTIG, "V-242455"}, {sp80053, "CM-5(6)"}},
+	Help: Help{
+		Why: "The unit names the program that runs as root and all that it is told: whoever may write it, or a drop-in or environment file of it, needs no flaw of the kubelet.",
+		How: "The unit that the kubelet's cgroup names, its drop-ins and the environment files that these name have to belong to root and its group and to have mode 0644 or less, or to lie in the read-only image of the system. The rules name kubeadm's drop-in; the files of the unit that runs are looked at. CIS wants 0600: kubelet-unit-closed.",
+		Remedy: map[string]string{
+			"":             "chown root:root the files that the finding names, and take the right to write them from group and others; then find out who gave it.",
+			"talos":        "There is no unit on Talos, which starts the kubelet without systemd: nothing has to be done.",
+			"bottlerocket": "Its unit is in the image, and what is written at boot is root's alone: a file that others may write came from elsewhere, so replace the node.",
+		},
+	},
+	Judge: judgeUnitFiles(forAll),
 }

@@ -53,7 +53,7 @@ var (
 
 // withSystemVersion is a kubelet with the minor version that the system is made
 // for, where its executable did not tell: Bottlerocket has it in its variant, and
-// OpenShift 4.y is Kubernetes 1.(y+13).
+// OpenShift 4.y is Kubernetes 1.(y+13) from 4.3 on.
 // Sources: bottlerocket.dev, variants; access.redhat.com/solutions/4870701.
 func withSystemVersion(k node.KubeletState, s node.System) node.KubeletState {
 	if k.Version != "" || k.Program != "/usr/bin/kubelet" {
@@ -62,7 +62,7 @@ func withSystemVersion(k node.KubeletState, s node.System) node.KubeletState {
 	if m := bottlerocketVariant.FindStringSubmatch(s.Release["VARIANT_ID"]); m != nil && s.Release["ID"] == "bottlerocket" {
 		k.Version, k.VersionFrom = "v1."+m[1], "VARIANT_ID of os-release"
 	} else if m := openShiftVersion.FindStringSubmatch(s.Release["OPENSHIFT_VERSION"]); m != nil {
-		if y, err := strconv.Atoi(m[1]); err == nil {
+		if y, err := strconv.Atoi(m[1]); err == nil && y >= 3 {
 			k.Version, k.VersionFrom = fmt.Sprintf("v1.%d", y+13), "OPENSHIFT_VERSION of os-release"
 		}
 	}

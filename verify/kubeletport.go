@@ -9,9 +9,10 @@ import (
 	"github.com/seaworthy/seaworthy/node"
 )
 
-// onKubeletPort makes a judge of what the kubelet's port shows a stranger.
+// onKubeletPort makes a judge of what the kubelet's port shows a stranger. A gap in
+// the kubelet's own settings ("values") counts for each: the port may stand there.
 func onKubeletPort(f func(node.KubeletPort, Given) Finding, parts ...string) Judge {
-	return On(node.KubeletServing.Parts(parts...), func(p node.KubeletPort, g Given) Finding {
+	return On(node.KubeletServing.Parts(append(parts, "values")...), func(p node.KubeletPort, g Given) Finding {
 		switch {
 		case p.Asked == "no-kubelet":
 			return notApplicable("no-kubelet", "no kubelet runs on this node")
@@ -77,7 +78,7 @@ func onServedCertificate(f func(node.ServedCertificate, Given) Finding) Judge {
 var kubeletCertificateIssued = Check{
 	ID:       "kubelet-certificate-issued",
 	Rev:      1,
-	Title:    "the certificate that the kubelet serves was issued by the cluster's authority",
+	Title:    "the certificate on the kubelet's port was issued by the cluster's authority",
 	Topic:    Network,
 	Severity: Medium,
 	Refs: []Ref{
@@ -110,7 +111,7 @@ var kubeletCertificateIssued = Check{
 var kubeletCertificateValid = Check{
 	ID:       "kubelet-certificate-valid",
 	Rev:      1,
-	Title:    "the certificate that the kubelet serves is within its time",
+	Title:    "the certificate on the kubelet's port is within its time",
 	Topic:    Network,
 	Severity: Medium,
 	Refs:     []Ref{{sp80053, "SC-17"}, {sp80053, "IA-5(2)"}},

@@ -35,6 +35,7 @@ func withoutAnswer(part string) []judgedRow {
 		{name: "not answered", facts: portOverGap([]node.Gap{unanswered}, func(p *node.KubeletPort) { *p = node.KubeletPort{Asked: "node-address", Port: 10250} }), want: "unknown gap-failed"},
 		{name: "no kubelet", facts: portShows(func(p *node.KubeletPort) { *p = node.KubeletPort{Asked: "no-kubelet"} }), want: "not-applicable no-kubelet"},
 		{name: "nothing listens", facts: portShows(func(p *node.KubeletPort) { *p = node.KubeletPort{Asked: "not-listening", Port: 10250} }), want: "not-applicable not-listening"},
+		{name: "nothing listens where the port is by default, and the file that may name another could not be read", facts: portOverGap([]node.Gap{deniedGap.In("values")}, func(p *node.KubeletPort) { *p = node.KubeletPort{Asked: "not-listening", Port: 10250} }), want: "unknown gap-denied"},
 		{name: "whether a kubelet runs is not all known", facts: portOverGap([]node.Gap{deniedGap}, func(p *node.KubeletPort) { *p = node.KubeletPort{Asked: "no-kubelet"} }), want: "unknown gap-denied"},
 		{name: "a gap where this check looks", facts: portOverGap([]node.Gap{inPart.In(part)}), want: "unknown gap-malformed"},
 	}

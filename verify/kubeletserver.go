@@ -18,7 +18,7 @@ const streamsElsewhere = 34
 // KubeletStreamsTimeOut demands that a forgotten session ends.
 var KubeletStreamsTimeOut = Check{
 	ID: "kubelet-streams-time-out", Rev: 1, Topic: KubeletTopic, Severity: Medium,
-	Title: "the kubelet ends idle sessions into containers",
+	Title: "the kubelet is set to end idle sessions into containers",
 	Refs:  []Ref{{cisKubernetes, "4.2.5"}, {sp80053, "SC-10"}, {sp80053, "AC-12"}},
 	Help: Help{
 		Why: "A session into a container that never ends holds a connection and is there for whoever comes to the keyboard that it was left at.",
@@ -40,12 +40,20 @@ var KubeletStreamsTimeOut = Check{
 		case err != nil:
 			return unknown("setting-malformed", s.String()+", which is no duration", s.key)
 		case idle > 0:
-			return pass("times-out", s.String())
-		case strings.HasPrefix(s.from, "file "):
-			return pass("default", s.String()+", which stands for the kubelet's default of 4h")
+			return pass("times-out", s.String()+ifRead(k))
+		case idle == 0 && strings.HasPrefix(s.from, "file "):
+			return pass("default", s.String()+", which stands for the kubelet's default of 4h"+ifRead(k))
 		}
 		return fail("never", s.String()+": idle sessions are never ended", s.key)
 	}),
+}
+
+// ifRead says what a version that is not known leaves open.
+func ifRead(k node.KubeletState) string {
+	if _, known := kubeletMinor(k); known {
+		return ""
+	}
+	return "; from 1.34 on the kubelet does not read it, and its version is not known"
 }
 
 // leastEventRate is the kubelet's default before 1.27, the lowest it ever had.

@@ -37,7 +37,7 @@ var KubeletAuthenticationWebhook = Check{
 // another.
 var KubeletServingCertificateIssued = Check{
 	ID: "kubelet-serving-certificate-issued", Rev: 1, Topic: KubeletTopic, Severity: Medium,
-	Title: "the certificate that the kubelet serves was issued by somebody else",
+	Title: "the kubelet is set to serve a certificate that somebody else issued",
 	Refs:  []Ref{{cisKubernetes, "4.2.9"}, {sp80053, "SC-8(1)"}, {sp80053, "SC-17"}, {sp80053, "IA-3"}},
 	Help: Help{
 		Why: "Nobody can check a certificate that the kubelet signed itself: whoever stands between it and the API server reads and changes logs and commands of every pod.",
@@ -75,7 +75,7 @@ var KubeletServingCertificateIssued = Check{
 // KubeletServingCertificateRotates demands that the kubelet renews what it serves.
 var KubeletServingCertificateRotates = Check{
 	ID: "kubelet-serving-certificate-rotates", Rev: 1, Topic: KubeletTopic, Severity: Medium,
-	Title: "the kubelet renews the certificate that it serves",
+	Title: "the kubelet is set to renew the certificate that it serves",
 	Refs:  []Ref{{cisKubernetes, "4.2.11"}, {sp80053, "SC-12"}, {sp80053, "IA-5"}},
 	Help: Help{
 		Why: "A certificate that nothing renews is either valid for very long or takes logs, commands and metrics of the node away on the day it expires.",

@@ -72,6 +72,8 @@ func TestKubeletSettings(t *testing.T) {
 			{"files, which somebody may renew", files("yes"), "unknown renewed-elsewhere", "", nil},
 		}},
 		{KubeletStreamsTimeOut, nil, factsOf(kubelet("streamingConnectionIdleTimeout", `"5m"`)), []judged{
+			{"whether this release reads it is not known", factsOf(kubelet()), "pass times-out", "its version is not known", nil},
+			{"less than nothing in the file is not the default", factsOf(kubelet("streamingConnectionIdleTimeout", `"-1s"`)), "fail never", "", nil},
 			{"default", factsOf(kubelet()), "pass times-out", `"4h"`, nil},
 			{"OpenShift writes 0s, which the kubelet replaces", factsOf(kubelet("streamingConnectionIdleTimeout", `"0s"`)), "pass default", "default of 4h", nil},
 			{"0 as an argument means never", factsOf(with(kubelet("streamingConnectionIdleTimeout", `"0"`), byFlag)), "fail never", "", nil},
@@ -214,6 +216,7 @@ func TestKubeletGates(t *testing.T) {
 		{"a variant for ECS", onSystem(bottlerocket("aws-ecs-2"), kubelet()), "unknown default-depends-on-version", "", nil},
 		{"another system with such a field", onSystem(map[string]string{"ID": "x", "VARIANT_ID": "aws-k8s-1.31"}, kubelet()), "unknown default-depends-on-version", "", nil},
 		{"OpenShift 4.16 is Kubernetes 1.29", onSystem(map[string]string{"OPENSHIFT_VERSION": "4.16"}, kubelet()), "not-applicable gate-removed", "v1.29 (OPENSHIFT_VERSION of os-release)", nil},
+		{"OpenShift 4.2 was Kubernetes 1.14, not 1.15", onSystem(map[string]string{"OPENSHIFT_VERSION": "4.2"}, kubelet()), "unknown default-depends-on-version", "", nil},
 		{"the executable counts first", onSystem(bottlerocket("aws-k8s-1.31"), with(kubelet(), version("v1.24.0"))), "pass on", "", nil},
 		{"a kubelet that is not the system's", onSystem(bottlerocket("aws-k8s-1.31"), with(kubelet(), func(k *node.KubeletState) { k.Program = "/opt/bin/kubelet" })), "unknown default-depends-on-version", "", nil},
 	})
@@ -252,23 +255,40 @@ func TestKubeletStaticPodsDeclared(t *testing.T) {
 	writable := pods(0o755, "etcd.yaml", "kube-apiserver.yaml")
 	writable.Manifests[0].Mode = 0o666
 	unseen := node.StaticPodState{Folder: node.KubeletFile{Path: "/m", Found: "unknown"}}
+	worker := node.ControlPlaneState{Runs: "no"}
+	runs := node.ControlPlaneState{Runs: "yes", Parts: []node.ControlPlanePart{{Name: "kube-apiserver", By: "process"}}}
+	planted := node.ControlPlaneState{Runs: "yes", Parts: []node.ControlPlanePart{{Name: "kube-apiserver", By: "/m/kube-apiserver.yaml"}}}
 	none := node.StaticPodState{Folder: node.KubeletFile{Path: "/m", Found: "no"}}
 	runJudged(t, KubeletStaticPodsDeclared, &profiles.Profile{Kubelet: profiles.Kubelet{StaticPods: []profiles.Place{{Path: "/m/keepalived.yaml"}}}}, []judged{
-		{"no folder named", factsOf(kubelet(), node.StaticPodState{}), "pass no-folder", "", nil},
-		{"Bottlerocket names one, and it is empty", factsOf(k, pods(0o755)), "pass empty", "", nil},
-		{"a folder that is not there", factsOf(k, none), "pass empty", "", nil},
-		{"a control plane of kubeadm", factsOf(k, pods(0o755, "etcd.yaml", "kube-apiserver.yaml", "kube-controller-manager.yaml", "kube-scheduler.yaml")), "pass declared", "/m/etcd.yaml", nil},
-		{"etcd.yaml on a worker", factsOf(k, pods(0o755, "etcd.yaml")), "fail undeclared", "", []string{"/m/etcd.yaml"}},
-		{"a miner beside the control plane", factsOf(k, pods(0o755, "kube-apiserver.yaml", "x.yaml")), "fail undeclared", "", []string{"/m/x.yaml"}},
-		{"declared", factsOf(k, pods(0o755, "keepalived.yaml")), "pass declared", "", nil},
-		{"a folder that everybody may write into", factsOf(k, pods(0o777)), "fail open", "mode 0777", nil},
-		{"a manifest that everybody may write", factsOf(k, writable), "fail open", "/m/etcd.yaml (mode 0666", nil},
-		{"a folder that could not be seen", factsOf(k, unseen), "unknown folder-unseen", "", nil},
-		{"a folder named since the last look", factsOf(k, node.StaticPodState{}), "unknown unread", "", nil},
-		{"unread", factsOf(with(kubelet(), unread), node.StaticPodState{}), "unknown gap-denied", "", nil},
-		{"gap", gapped(factsOf(k, pods(0o755))), "unknown gap-denied", "", nil},
-		{"no kubelet", factsOf(with(kubelet(), absent), node.StaticPodState{}), "not-applicable no-kubelet", "", nil},
+		{"no folder named", factsOf(kubelet(), node.StaticPodState{}, worker), "pass no-folder", "", nil},
+		{"Bottlerocket names one, and it is empty", factsOf(k, pods(0o755), runs), "pass empty", "", nil},
+		{"a folder that is not there", factsOf(k, none, worker), "pass empty", "", nil},
+		{"a control plane of kubeadm", factsOf(k, pods(0o755, "etcd.yaml", "kube-apiserver.yaml", "kube-controller-manager.yaml", "kube-scheduler.yaml"), runs), "pass declared", "/m/etcd.yaml", nil},
+		{"a worker on which somebody laid a pod by that name", factsOf(k, pods(0o755, "kube-apiserver.yaml"), planted), "unknown control-plane-unseen", "no kube-apiserver was seen to run", []string{"/m/kube-apiserver.yaml"}},
+		{"etcd.yaml on a worker", factsOf(k, pods(0o755, "etcd.yaml"), runs), "fail undeclared", "", []string{"/m/etcd.yaml"}},
+		{"a miner beside the control plane", factsOf(k, pods(0o755, "kube-apiserver.yaml", "x.yaml"), runs), "fail undeclared", "", []string{"/m/x.yaml"}},
+		{"declared", factsOf(k, pods(0o755, "keepalived.yaml"), runs), "pass declared", "", nil},
+		{"a folder that everybody may write into", factsOf(k, pods(0o777), runs), "fail open", "mode 0777", nil},
+		{"a manifest that everybody may write", factsOf(k, writable, runs), "fail open", "/m/etcd.yaml (mode 0666", nil},
+		{"a folder that could not be seen", factsOf(k, unseen, worker), "unknown folder-unseen", "", nil},
+		{"a folder named since the last look", factsOf(k, node.StaticPodState{}, worker), "unknown unread", "", nil},
+		{"unread", factsOf(with(kubelet(), unread), node.StaticPodState{}, worker), "unknown gap-denied", "", nil},
+		{"gap", gapped(factsOf(k, pods(0o755), runs)), "unknown gap-denied", "", nil},
+		{"no kubelet", factsOf(with(kubelet(), absent), node.StaticPodState{}, worker), "not-applicable no-kubelet", "", nil},
 		{"no fact", factsOf(k), "unknown fact-not-recorded", "", nil},
+	})
+	const manifests = "/etc/kubernetes/manifests"
+	openShift := func(names ...string) node.Facts {
+		v := node.StaticPodState{Folder: node.KubeletFile{Role: "static-pods", Path: manifests, Found: "yes", Mode: 0o755}}
+		for _, name := range names {
+			v.Manifests = append(v.Manifests, node.KubeletFile{Role: "manifest", Path: manifests + "/" + name, Found: "yes", Mode: 0o644})
+		}
+		return factsOf(kubelet("staticPodPath", `"`+manifests+`"`), v, worker)
+	}
+	runJudged(t, KubeletStaticPodsDeclared, profileNamed(t, "fedora-coreos"), []judged{
+		{"a worker of OpenShift 4.16 as it comes", openShift("criometricsproxy.yaml"), "pass declared", "", nil},
+		{"one on bare metal", openShift("coredns.yaml", "criometricsproxy.yaml", "keepalived.yaml"), "pass declared", "", nil},
+		{"and a miner", openShift("criometricsproxy.yaml", "miner.yaml"), "fail undeclared", "", []string{manifests + "/miner.yaml"}},
 	})
 }
 
@@ -337,6 +357,14 @@ func TestKubeletUnitClosed(t *testing.T) {
 		{"outside the cgroup namespace", factsOf(kubelet(), node.KubeletUnitState{Cgroup: "/../.."}, mounts), "unknown unread", "", nil},
 		{"gap", gapped(factsOf(kubelet(), unit(at("/etc/u", 0o600)), mounts)), "unknown gap-denied", "", nil},
 		{"no kubelet", factsOf(with(kubelet(), absent), node.KubeletUnitState{}, mounts), "not-applicable no-kubelet", "", nil},
+		{"no fact", factsOf(kubelet(), mounts), "unknown fact-not-recorded", "", nil},
+	})
+	runJudged(t, kubeletUnitKept, nil, []judged{
+		{"kubeadm's drop-in, as its package brings it", factsOf(kubelet(), unit(at("/etc/systemd/system/kubelet.service.d/10-kubeadm.conf", 0o644)), mounts), "pass closed", "", nil},
+		{"an environment file that its group may write", factsOf(kubelet(), unit(at("/etc/default/kubelet", 0o664), at("/etc/x", 0o644)), mounts), "fail open", "", []string{"/etc/default/kubelet (mode 0664, owner 0:0)"}},
+		{"a file that could not be seen", factsOf(kubelet(), unit(node.KubeletFile{Path: "/etc/u", Found: "unknown"}), mounts), "unknown file-unseen", "/etc/u", nil},
+		{"Talos has no units", factsOf(kubelet(), node.KubeletUnitState{Cgroup: "/podruntime/kubelet"}, mounts), "not-applicable no-unit", "", nil},
+		{"gap", gapped(factsOf(kubelet(), unit(at("/etc/u", 0o644)), mounts)), "unknown gap-denied", "", nil},
 		{"no fact", factsOf(kubelet(), mounts), "unknown fact-not-recorded", "", nil},
 	})
 }

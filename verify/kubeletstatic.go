@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/seaworthy/seaworthy/node"
-	"github.com/seaworthy/seaworthy/profiles"
 )
 
 // controlPlaneManifests are the static pods of a control plane node.
@@ -25,7 +24,7 @@ var KubeletStaticPodsDeclared = Check{
 	Refs:  []Ref{{sp80053, "CM-7"}, {sp80053, "CM-5"}, {sp80053, "AC-6"}},
 	Help: Help{
 		Why: "A file in the kubelet's folder of static pods is a pod with whatever rights it asks for; no admission, no quota and no policy of the cluster sees it first.",
-		How: "staticPodPath as it takes effect has to be empty, or what it names has to belong to root, be writable for root alone, and hold no manifest but those that the profile declares and those of a control plane (by name, and only where kube-apiserver is among them). A folder that is not there is an empty one.",
+		How: "staticPodPath as it takes effect has to be empty, or what it names has to belong to root, be writable for root alone, and hold no manifest but those that the profile declares and those of a control plane (by name, and only where kube-apiserver is among them and is seen to run). A folder that is not there is an empty one.",
 		Remedy: map[string]string{
 			"":              "Look at each manifest with the owner of the cluster; remove what nobody declared, take staticPodPath out of the file that --config names where the node is no control plane, and restart the kubelet.",
 			"talos":         "Talos sets no staticPodPath: take it out of machine.kubelet.extraConfig; pods of the node belong into machine.pods (talosctl patch machineconfig).",
@@ -35,24 +34,36 @@ var KubeletStaticPodsDeclared = Check{
 			"microos":       "With RKE2 and k3s the folder is agent/pod-manifests below the data directory: remove what the server did not write, and declare the rest in the site overlay.",
 		},
 	},
-	Judge: On2(node.Kubelet, node.StaticPods, func(k node.KubeletState, pods node.StaticPodState, g Given) Finding {
-		if f, none := withoutKubelet(k); none {
-			return f
-		}
-		s, f := effective(k, "staticPodPath")
-		switch {
-		case f != nil:
-			return *f
-		case s.text() == "":
-			return pass("no-folder", s.String())
-		case pods.Folder.Path == "":
-			return unsaid("what is in " + s.text())
-		}
-		return judgeStaticPods(s, pods, g)
+	Judge: seeingControlPlane(func(c node.ControlPlaneState) Judge {
+		return On2(node.Kubelet, node.StaticPods, func(k node.KubeletState, pods node.StaticPodState, g Given) Finding {
+			if f, none := withoutKubelet(k); none {
+				return f
+			}
+			s, f := effective(k, "staticPodPath")
+			switch {
+			case f != nil:
+				return *f
+			case s.text() == "":
+				return pass("no-folder", s.String())
+			case pods.Folder.Path == "":
+				return unsaid("what is in " + s.text())
+			}
+			return judgeStaticPods(s, pods, c, g)
+		})
 	}),
 }
 
-func judgeStaticPods(s kubeletSetting, pods node.StaticPodState, g Given) Finding {
+// seeingControlPlane makes a judge that knows what was seen of a control plane.
+// It may lean on nothing else, so that what was not seen takes nothing from it.
+func seeingControlPlane(judge func(node.ControlPlaneState) Judge) Judge {
+	reads := append(judge(node.ControlPlaneState{}).reads, node.ControlPlane.Name)
+	return Judge{reads, func(facts node.Facts, g Given) Finding {
+		c, _, _ := node.ControlPlane.Of(facts)
+		return judge(c).decide(facts, g)
+	}}
+}
+
+func judgeStaticPods(s kubeletSetting, pods node.StaticPodState, c node.ControlPlaneState, g Given) Finding {
 	controlPlane := slices.ContainsFunc(pods.Manifests, func(f node.KubeletFile) bool {
 		return strings.HasPrefix(path.Base(f.Path), "kube-apiserver")
 	})
@@ -63,7 +74,7 @@ func judgeStaticPods(s kubeletSetting, pods node.StaticPodState, g Given) Findin
 		}
 	}
 	for _, f := range pods.Manifests {
-		declared := slices.ContainsFunc(g.Profile.Kubelet.StaticPods, func(p profiles.Place) bool { return within(f.Path, p.Path) })
+		declared := placeNames(g.Profile.Kubelet.StaticPods, f.Path)
 		if declared || controlPlane && slices.Contains(controlPlaneManifests, path.Base(f.Path)) {
 			known = append(known, f.Path)
 		} else {
@@ -77,6 +88,8 @@ func judgeStaticPods(s kubeletSetting, pods node.StaticPodState, g Given) Findin
 		return fail("open", "others than root may make pods: "+strings.Join(open, ", "), open...)
 	case pods.Folder.Found == "unknown":
 		return unknown("folder-unseen", s.String()+", and what is there could not be seen", s.text())
+	case controlPlane && !runsAsProcess(c, "kube-apiserver"):
+		return unknown("control-plane-unseen", "manifests of a control plane lie here, and no kube-apiserver was seen to run: "+strings.Join(known, ", "), known...)
 	case len(known) > 0:
 		return pass("declared", "the kubelet makes pods of "+strings.Join(known, ", "), known...)
 	}
@@ -105,7 +118,7 @@ var KubeletStaticPodURLDeclared = Check{
 			return pass("none", s.String())
 		}
 		for _, place := range g.Profile.Kubelet.StaticPods {
-			if within(strings.TrimSuffix(s.text(), "/"), place.Path) {
+			if matches(strings.TrimSuffix(s.text(), "/"), place.Path) {
 				return pass("by-the-system", s.String()+": "+place.Why)
 			}
 		}

@@ -85,7 +85,7 @@ var listenersDeclared = Check{
 	},
 	Judge: onListeners(func(open []node.Listener, g Given) Finding {
 		if g.Profile.Network.Listen == nil {
-			return notApplicable("nothing-expected", "the profile does not say what may listen")
+			return withoutExpectation(g, "the profile does not say what may listen")
 		}
 		var beyond, declared []string
 		for _, l := range open {

@@ -56,7 +56,8 @@ func TestListenersDeclared(t *testing.T) {
 		{name: "nobody holds it (nfsd)", profile: p, facts: listening(onHost(), tcp("", "0.0.0.0", 2049)), want: "fail undeclared", items: []string{"0.0.0.0:2049 by an unseen program"}},
 		{name: "beyond the list over a gap", profile: p, facts: listeningOverGap(tcp("/tmp/nc", "::", 4444)), want: "fail undeclared"},
 		{name: "an address that is not understood is not loopback", profile: p, facts: listening(onHost(), tcp("/tmp/nc", "localhost", 4444)), want: "fail undeclared"},
-		{name: "an ordinary host", facts: listening(onHost(), tcp("/usr/sbin/nginx", "0.0.0.0", 80)), want: "not-applicable nothing-expected"},
+		{name: "an ordinary host", profile: profiles.Profile{Ordinary: true}, facts: listening(onHost(), tcp("/usr/sbin/nginx", "0.0.0.0", 80)), want: "not-applicable nothing-expected"},
+		{name: "a profile that says nothing proves nothing", facts: listening(onHost(), tcp("/usr/sbin/nginx", "0.0.0.0", 80)), want: "unknown nothing-expected"},
 	}...))
 }
 

@@ -132,7 +132,7 @@ var userfaultfdRestricted = Check{
 var kubeletKernelTunables = Check{
 	ID: "kubelet-kernel-tunables", Rev: 1, Topic: KernelTopic, Severity: Medium,
 	Title: "the kernel parameters that the kubelet relies on have its values",
-	Refs:  parameterRefs(Ref{kubernetesSTIG, "V-242434"}, Ref{cisKubernetes, "4.2.6"}),
+	Refs:  parameterRefs(),
 	Help: Help{
 		Why:    "The kubelet counts on a kernel that overcommits, kills by need and reboots after a panic. With protectKernelDefaults it refuses to start where that is not so; without, it sets the values itself, and somebody changed them after.",
 		How:    "vm.overcommit_memory, vm.panic_on_oom, kernel.panic, kernel.panic_on_oops and the root limits of keys are compared with the profile's list, which has the values of the kubelet's pkg/util/sysctl. Not applicable where no kubelet runs.",

@@ -148,21 +148,12 @@ func placeDeclared(p node.Program, places []profiles.Place) bool {
 	return slices.ContainsFunc(places, func(place profiles.Place) bool {
 		switch {
 		case place.Script != "":
-			return p.Script != "" && within(p.Script, place.Script) && (place.Path == "" || within(p.Path, place.Path))
+			return p.Script != "" && matches(p.Script, place.Script) && (place.Path == "" || matches(p.Path, place.Path))
 		case p.Script != "":
-			return within(p.Script, place.Path)
+			return matches(p.Script, place.Path)
 		}
-		return within(p.Path, place.Path)
+		return matches(p.Path, place.Path)
 	})
-}
-
-// within reports whether a path is the place, or below it where the place ends
-// in "/*".
-func within(path, place string) bool {
-	if dir, ok := strings.CutSuffix(place, "/*"); ok {
-		return strings.HasPrefix(path, dir+"/")
-	}
-	return path == place
 }
 
 var noDeletedExecutables = Check{

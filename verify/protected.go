@@ -157,6 +157,11 @@ func matches(path, pattern string) bool {
 	return path == pattern
 }
 
+// placeNames reports whether one of the places says the path.
+func placeNames(places []profiles.Place, p string) bool {
+	return slices.ContainsFunc(places, func(place profiles.Place) bool { return matches(p, place.Path) })
+}
+
 // visible is the mount that a lookup of path ends in, where path is a mount point.
 func visible(mounts []node.Mount, path string) (node.Mount, bool) {
 	i := slices.IndexFunc(mounts, func(m node.Mount) bool { return m.Path == path && m.Visible })

@@ -1,7 +1,6 @@
 package verify
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -164,7 +163,7 @@ var ReservationEnforced = Check{
 		}),
 	},
 	Judge: onKubelet(func(k node.KubeletState, _ Given) Finding {
-		enforced, s, f := enforcement(k)
+		enforced, s, f := listed(k, "enforceNodeAllocatable")
 		switch {
 		case f != nil:
 			return *f
@@ -173,20 +172,6 @@ var ReservationEnforced = Check{
 		}
 		return pass("enforced", s.String())
 	}),
-}
-
-// enforcement is enforceNodeAllocatable as it takes effect.
-func enforcement(k node.KubeletState) ([]string, kubeletSetting, *Finding) {
-	s, f := effective(k, "enforceNodeAllocatable")
-	if f != nil {
-		return nil, s, f
-	}
-	var enforced []string
-	if json.Unmarshal([]byte(s.json), &enforced) != nil {
-		f := unknown("setting-malformed", s.String()+", which is no list of names", s.key)
-		return nil, s, &f
-	}
-	return enforced, s, nil
 }
 
 // ReservedCgroupsExist demands that the kubelet can start again.
@@ -204,7 +189,7 @@ var ReservedCgroupsExist = Check{
 		}),
 	},
 	Judge: onReservation(func(k node.KubeletState, r node.ReservationState, _ Given) Finding {
-		enforced, s, f := enforcement(k)
+		enforced, s, f := listed(k, "enforceNodeAllocatable")
 		if f != nil {
 			return *f
 		}

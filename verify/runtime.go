@@ -355,11 +355,21 @@ func judgeEngines(sockets []node.RuntimeSocket, programs []node.Program, g Given
 // seen: where process 1 is not that of the machine, as in a container or in the
 // sandbox that Talos 1.14 puts its workloads in, there is more than was seen.
 func wholeMachine(s node.System, f Finding) Finding {
-	switch {
-	case f.Verdict != Pass && f.Verdict != NotApplicable || s.PIDNamespace == "initial":
-		return f
-	case s.PIDNamespace == "other":
-		return unknown("part-of-machine", fmt.Sprintf("process 1 (%s) is not that of the whole machine: what runs outside its namespace was not seen", orUnread(s.Init)))
+	if part := notTheWhole(s); part != nil && (f.Verdict == Pass || f.Verdict == NotApplicable || f.Verdict == unfound) {
+		return *part
 	}
-	return unsaid("whether process 1 is that of the whole machine")
+	return f
+}
+
+// notTheWhole is the finding where process 1 is not that of the machine, or not
+// known to be; nil where it is.
+func notTheWhole(s node.System) *Finding {
+	f := unsaid("whether process 1 is that of the whole machine")
+	switch s.PIDNamespace {
+	case "initial":
+		return nil
+	case "other":
+		f = unknown("part-of-machine", fmt.Sprintf("process 1 (%s) is not that of the whole machine: what runs outside its namespace was not seen", orUnread(s.Init)))
+	}
+	return &f
 }

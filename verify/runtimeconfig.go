@@ -30,10 +30,11 @@ func engineJudge(code, badText, goodText string, look func(e node.EngineConfig, 
 		if len(v.Engines) == 0 {
 			return wholeMachine(o, noEngineRuns())
 		}
-		var bad, good []string
+		var bad, good, unseen []string
 		for _, e := range v.Engines {
 			if e.Named && len(e.Files) == 0 {
-				return unknown("file-missing", fmt.Sprintf("%s was started with a configuration file that could not be found", e.Program))
+				unseen = append(unseen, e.Program)
+				continue
 			}
 			look(e, g, &bad, &good)
 		}
@@ -42,6 +43,9 @@ func engineJudge(code, badText, goodText string, look func(e node.EngineConfig, 
 		bad, good = slices.Compact(bad), slices.Compact(good)
 		if len(bad) > 0 {
 			return fail(code, badText+": "+strings.Join(bad, "; "), bad...)
+		}
+		if len(unseen) > 0 {
+			return unknown("file-missing", strings.Join(unseen, ", ")+" was started with a configuration file that could not be found", unseen...)
 		}
 		if len(good) > 0 {
 			return wholeMachine(o, pass("safe", goodText+": "+strings.Join(good, "; "), good...))

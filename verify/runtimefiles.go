@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/seaworthy/seaworthy/node"
-	"github.com/seaworthy/seaworthy/profiles"
 )
 
 var nriClosed = Check{
@@ -35,7 +34,7 @@ func judgeNRI(v node.RuntimeState, sockets []node.RuntimeSocket, o node.System, 
 	}
 	var bad, declared []string
 	for _, name := range v.NRIPlugins {
-		if slices.ContainsFunc(g.Profile.Containers.NRIPlugins, func(p profiles.Place) bool { return within(name, p.Path) }) {
+		if placeNames(g.Profile.Containers.NRIPlugins, name) {
 			declared = append(declared, name)
 		} else {
 			bad = append(bad, name)
@@ -81,7 +80,7 @@ func judgeImagePolicy(v node.RuntimeState, o node.System, g Given) Finding {
 	if len(v.Engines) == 0 {
 		return wholeMachine(o, noEngineRuns())
 	}
-	var bad, good []string
+	var bad, absent, good []string
 	for _, e := range v.Engines {
 		switch e.Engine {
 		case "crio":
@@ -92,7 +91,7 @@ func judgeImagePolicy(v node.RuntimeState, o node.System, g Given) Finding {
 			case v.Policy.State == "":
 				return unsaid("which signatures images need")
 			case v.Policy.State == "absent":
-				bad = append(bad, "crio: there is no /etc/containers/policy.json")
+				absent = append(absent, "crio: there is no /etc/containers/policy.json")
 			case slices.Contains(v.Policy.Default, "insecureAcceptAnything") || len(v.Policy.Default) == 0:
 				bad = append(bad, "crio: /etc/containers/policy.json accepts what no scope names")
 			default:
@@ -103,7 +102,7 @@ func judgeImagePolicy(v node.RuntimeState, o node.System, g Given) Finding {
 				return unknown("elsewhere", g.Profile.Containers.ImagePolicy)
 			}
 			if len(v.Verifiers) == 0 {
-				bad = append(bad, e.Program+": no image verifier is installed")
+				absent = append(absent, e.Program+": no image verifier is installed")
 			} else {
 				good = append(good, e.Program+": "+strings.Join(v.Verifiers, ", "))
 			}
@@ -111,10 +110,13 @@ func judgeImagePolicy(v node.RuntimeState, o node.System, g Given) Finding {
 			bad = append(bad, e.Program+": it verifies no signature")
 		}
 	}
-	slices.Sort(bad)
-	bad = slices.Compact(bad)
-	if len(bad) > 0 {
-		return fail("no-policy", "engines pull images without asking for a signature: "+strings.Join(bad, "; "), bad...)
+	all := slices.Compact(slices.Sorted(slices.Values(slices.Concat(bad, absent))))
+	const unasked = "engines pull images without asking for a signature: "
+	switch {
+	case len(bad) > 0:
+		return fail("no-policy", unasked+strings.Join(all, "; "), all...)
+	case len(absent) > 0:
+		return failUnfound("no-policy", unasked+strings.Join(all, "; "), all...)
 	}
 	return wholeMachine(o, pass("present", "engines ask for signatures: "+strings.Join(good, "; "), good...))
 }
@@ -195,7 +197,7 @@ func judgeRuntimeBinaries(v node.RuntimeState, mounts []node.Mount, g Given) Fin
 	if len(v.Binaries) == 0 {
 		return unsaid("where the programs of its container engines are")
 	}
-	var bad, declared, open []string
+	var bad, declared, open, unhashed []string
 	image := 0
 	places := slices.Concat(g.Profile.Processes.Allowed, g.Profile.Containers.Binaries)
 	for _, b := range v.Binaries {
@@ -204,13 +206,13 @@ func judgeRuntimeBinaries(v node.RuntimeState, mounts []node.Mount, g Given) Fin
 		if len(b.SHA256) >= 12 {
 			item += " (sha256 " + b.SHA256 + ")"
 		}
-		switch {
+		switch is := standingOf(b.Path, b.SHA256, places); {
 		case imageMount(on):
 			image++
-		case slices.ContainsFunc(places, func(p profiles.Place) bool {
-			return p.Script == "" && within(b.Path, p.Path) && (p.SHA256 == "" || p.SHA256 == b.SHA256)
-		}):
+		case is == isDeclared:
 			declared = append(declared, item)
+		case is == isUnhashed:
+			unhashed = append(unhashed, item)
 		case len(on.Options) == 0:
 			open = append(open, item)
 		default:
@@ -222,6 +224,8 @@ func judgeRuntimeBinaries(v node.RuntimeState, mounts []node.Mount, g Given) Fin
 		return fail("outside-image", "programs that run as root for containers are on writable storage and not declared: "+strings.Join(bad, "; "), bad...)
 	case len(open) > 0:
 		return unknown("mount-unknown", "the file system of programs is not known: "+strings.Join(open, "; "), open...)
+	case len(unhashed) > 0:
+		return unknown("not-hashed", "programs are declared with a digest and could not be hashed: "+strings.Join(unhashed, "; "), unhashed...)
 	case len(declared) > 0:
 		return pass("declared", fmt.Sprintf("%d programs are of the image, the others declared: %s", image, strings.Join(declared, "; ")), declared...)
 	}

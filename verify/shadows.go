@@ -186,7 +186,7 @@ func writablePlace(m node.Mount, p *profiles.Profile) bool {
 }
 
 func writableByDesign(m node.Mount, p *profiles.Profile) bool {
-	return slices.ContainsFunc(p.Image.Writable, func(place profiles.Place) bool { return matches(m.Path, place.Path) })
+	return placeNames(p.Image.Writable, m.Path)
 }
 
 // writableExec reports whether files can be written to the mount and run from it.

@@ -1,7 +1,6 @@
 package verify
 
 import (
-	"encoding/json"
 	"fmt"
 	"math"
 	"slices"
@@ -153,8 +152,12 @@ var ReservationSized = Check{
 		case kept && reserved >= peak:
 			return pass("by-measure", text+": less than any formula, and it was enough", items...)
 		}
+		small := fail
+		if !kept {
+			small = failUnfound // the use that could not be read may show that it is enough
+		}
 		value := max(least, held)
-		return fail("too-small", fmt.Sprintf("%s; set memory to %dMi in all", text, (value+1<<20-1)>>20), items...)
+		return small("too-small", fmt.Sprintf("%s; set memory to %dMi in all", text, (value+1<<20-1)>>20), items...)
 	}),
 }
 
@@ -202,6 +205,8 @@ var SwapOffOrDeclared = Check{
 			return fail("kubelet-refuses", fmt.Sprintf("%s, and %s: it will not start again", text, refuses), items...)
 		case !behaviour.written:
 			return fail("undeclared", fmt.Sprintf("%s; %s, and memorySwap.swapBehavior is not written", text, refuses), items...)
+		case behaviour.text() != "NoSwap" && behaviour.text() != "LimitedSwap":
+			return fail("unlimited", fmt.Sprintf("%s; %s, %s: pods may swap without a limit", text, refuses, behaviour), items...)
 		}
 		return pass("declared", fmt.Sprintf("%s; %s, %s", text, refuses, behaviour), items...)
 	}),
@@ -221,13 +226,9 @@ var MemoryQoSNoted = Check{
 		}),
 	},
 	Judge: onReservation(func(k node.KubeletState, r node.ReservationState, _ Given) Finding {
-		gates, f := effective(k, "featureGates")
+		set, gates, f := gatesOf(k)
 		if f != nil {
 			return *f
-		}
-		set := map[string]bool{}
-		if json.Unmarshal([]byte(gates.json), &set) != nil {
-			return unknown("setting-malformed", gates.String()+", which is no map of names to true or false", gates.key)
 		}
 		on := set["MemoryQoS"]
 		factor, written := k.Values["memoryThrottlingFactor"]

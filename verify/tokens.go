@@ -12,10 +12,10 @@ import (
 func onTokens(f func([]node.TokenVolume) Finding) Judge {
 	return On3(node.ServiceAccountTokens, node.Kubelet, node.OS.Parts("init", "pidNamespace"),
 		func(t []node.TokenVolume, k node.KubeletState, s node.System, _ Given) Finding {
-			if f, none := withoutKubelet(k); none {
+			if f, none := withoutKubelet(k); none && len(t) == 0 {
 				return f
 			}
-			return wholeMachine(s, f(t))
+			return wholeMachine(s, f(t)) // a kubelet that has stopped leaves them
 		})
 }
 
@@ -35,14 +35,21 @@ var serviceAccountTokensInMemory = Check{
 		},
 	},
 	Judge: onTokens(func(someTokens []node.TokenVolume) Finding {
-		var bad []string
+		var bad, open []string
 		for _, t := range someTokens {
-			if t.On != "tmpfs" && t.On != "ramfs" {
+			switch t.On {
+			case "tmpfs", "ramfs":
+			case "unknown", "":
+				open = append(open, tokenText(t))
+			default:
 				bad = append(bad, tokenText(t)+" on "+t.On)
 			}
 		}
-		if len(bad) > 0 {
+		switch {
+		case len(bad) > 0:
 			return fail("on-disk", "tokens are on a disk: "+strings.Join(bad, "; "), bad...)
+		case len(open) > 0:
+			return unknown("mount-unknown", "the file system of tokens is not known: "+strings.Join(open, "; "), open...)
 		}
 		return pass("in-memory", fmt.Sprintf("all %d tokens are in memory", len(someTokens)))
 	}),

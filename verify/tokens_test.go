@@ -36,7 +36,8 @@ func tokenRows(passes string, rows ...judgedRow) []judgedRow {
 func TestServiceAccountTokensInMemory(t *testing.T) {
 	testJudge(t, serviceAccountTokensInMemory, tokenRows("pass in-memory",
 		judgedRow{name: "on a disk", facts: withTokens(someTokens(aTokenVolume(func(v *node.TokenVolume) { v.On = "ext4" }))), want: "fail on-disk", items: []string{"pod 0b1c, projected volume kube-api-access on ext4"}},
-		judgedRow{name: "where is not known", facts: withTokens(someTokens(aTokenVolume(func(v *node.TokenVolume) { v.On = "unknown" }))), want: "fail on-disk"},
+		judgedRow{name: "where is not known", facts: withTokens(someTokens(aTokenVolume(func(v *node.TokenVolume) { v.On = "unknown" }))), want: "unknown mount-unknown"},
+		judgedRow{name: "a kubelet that has stopped left one on a disk", facts: withFact(withTokens(someTokens(aTokenVolume(func(v *node.TokenVolume) { v.On = "ext4" }))), node.Kubelet, node.KubeletState{Found: "absent"}), want: "fail on-disk"},
 	))
 }
 

@@ -13,7 +13,7 @@ var userNamespacesPolicy = Check{
 	Rev:      1,
 	Title:    "nobody without rights can make user namespaces, unless pods need them",
 	Topic:    KernelTopic,
-	Severity: Medium,
+	Severity: Low,
 	Refs:     []Ref{{sp80053, "CM-7"}, {sp80053, "SC-39"}, {cisBottlerocket, "1.4.4"}, {iso27001, "8.9"}},
 	Help: Help{
 		Why: "In a user namespace of its own every process is root, and reaches parts of the kernel that only root could reach before. Most flaws that lead from a container to the host begin so. Pods with hostUsers: false on the other hand are safer for having one.",
@@ -44,9 +44,7 @@ func judgeUserNamespaces(v node.SysctlValues, s node.ContainerState, o node.Syst
 		return unsaid("which containers run on it")
 	case len(s.UserNamespaces) > 0:
 		return wholeMachine(o, notApplicable("in-use", "pods have user namespaces of their own (hostUsers: false), which need them: "+strings.Join(s.UserNamespaces, "; "), s.UserNamespaces...))
-	case o.PIDNamespace != "initial":
-		return wholeMachine(o, pass("", ""))
 	default:
-		return fail("open", fmt.Sprintf("%s = %s, and no container has a user namespace of its own that would need it", name, value), name+" = "+value)
+		return wholeMachine(o, failUnfound("open", fmt.Sprintf("%s = %s, and no container has a user namespace of its own that would need it", name, value), name))
 	}
 }

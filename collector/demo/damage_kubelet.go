@@ -61,6 +61,11 @@ var kubeletDamages = []Damage{
 		Sound: soundUnit,
 		Do:    func(t *capture.Tape) { owned(t, unitDropIn, 0o666) },
 	},
+	{
+		Check: "kubelet-unit-kept", Node: "composed-cos", What: "a drop-in of the unit was opened to its group",
+		Sound: soundUnit,
+		Do:    func(t *capture.Tape) { owned(t, unitDropIn, 0o664) },
+	},
 
 	kubeletArgument("kubelet-read-only-port-written", "the port was closed by an argument", "--read-only-port=0"),
 	kubeletArgument("kubelet-anonymous-off-written", "anonymous requests were refused by an argument", "--anonymous-auth=false"),
