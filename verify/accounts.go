@@ -28,7 +28,7 @@ func onAccounts(f func(node.AccountState, Given) Finding) Judge {
 var noPasswordAccounts = Check{
 	ID:       "no-password-accounts",
 	Rev:      1,
-	Title:    "no local account has a password, or none that is asked for",
+	Title:    "no local account can log in with a password or without one",
 	Topic:    Access,
 	Severity: High,
 	Refs:     slices.Concat(accountRefs, []Ref{{sp80053, "IA-5"}, {cisControls, "5.4"}}),
@@ -75,7 +75,7 @@ var noShell = []string{"nologin", "false", "true", "sync", "shutdown", "halt"}
 var noLoginShells = Check{
 	ID:       "no-login-shells-beyond-profile",
 	Rev:      1,
-	Title:    "no local account has a shell but those that the profile names",
+	Title:    "only declared local accounts have a login shell",
 	Topic:    Access,
 	Severity: Medium,
 	Refs:     slices.Concat(accountRefs, []Ref{{cisControls, "5.3"}}),
@@ -127,7 +127,7 @@ var noLoginShells = Check{
 var singleSuperuser = Check{
 	ID:       "single-superuser",
 	Rev:      1,
-	Title:    "no local account but root has the number 0",
+	Title:    "no local account but root has UID 0",
 	Topic:    Access,
 	Severity: Critical,
 	Refs:     slices.Concat(accountRefs, []Ref{{sp80053, "IA-2"}, {pciDSS, "8.2.1"}}),
@@ -161,7 +161,7 @@ var singleSuperuser = Check{
 var privilegeEscalationDeclared = Check{
 	ID:       "privilege-escalation-declared",
 	Rev:      1,
-	Title:    "only those may become root whom the profile names",
+	Title:    "only declared accounts can become root by sudo or by their groups",
 	Topic:    Access,
 	Severity: High,
 	Refs:     slices.Concat(accessRefs, []Ref{{sp80053, "AC-6"}, {sp80053, "AC-6(9)"}, {cisControls, "5.4"}}),

@@ -15,7 +15,7 @@ var agentChecks = []Check{noAntivirusAgent, securityAgentsContained}
 var noAntivirusAgent = Check{
 	ID:        "no-antivirus-agent",
 	Rev:       1,
-	Title:     "no antivirus or EDR agent runs with power over a host whose system is an image",
+	Title:     "no undeclared antivirus or EDR agent runs with power over an image-based host",
 	Topic:     Processes,
 	Severity:  Low,
 	Refs:      []Ref{{sp80053, "CM-7"}, {sp80053, "CM-11"}, {pciDSS, "5.2.3"}, {grundschutz, "SYS.1.1.A9"}},
@@ -113,7 +113,7 @@ func agentText(a node.Agent) string {
 var securityAgentsContained = Check{
 	ID:       "security-agents-contained",
 	Rev:      1,
-	Title:    "security agents can look at the host and cannot change it",
+	Title:    "security agents can watch the host but cannot change it",
 	Topic:    Processes,
 	Severity: Medium,
 	Refs:     []Ref{{sp80053, "AC-6"}, {sp80053, "SC-39"}, {sp800190, "4.4.3"}, {iso27001, "8.2"}, {grundschutz, "SYS.1.6.A17"}},

@@ -46,7 +46,7 @@ func declaredAmong(programs []string, places []profiles.Place) []string {
 var logsLeaveNode = Check{
 	ID:       "logs-leave-node",
 	Rev:      1,
-	Title:    "the node's logs are taken to another machine",
+	Title:    "the node's logs are sent to another machine",
 	Topic:    Audit,
 	Severity: Medium,
 	Refs:     []Ref{{sp80053, "AU-9(2)"}, {sp80053, "AU-4(1)"}, {pciDSS, "10.3.3"}, {iso27001, "8.15"}, {sleMicroSTIG, "SLEM-05-652010"}, {cisControls, "8.9"}},

@@ -43,7 +43,7 @@ var clockSynchronised = Check{
 var clockErrorSmall = Check{
 	ID:       "clock-error-small",
 	Rev:      1,
-	Title:    "the clock is estimated to be right within a second and is corrected often",
+	Title:    "the clock's estimated error is under a second, and it is corrected often",
 	Topic:    Audit,
 	Severity: Medium,
 	Refs:     slices.Concat(clockRefs, []Ref{{pciDSS, "10.6.2"}}),
@@ -71,7 +71,7 @@ var clockErrorSmall = Check{
 var timeSourceRuns = Check{
 	ID:       "time-source-runs",
 	Rev:      1,
-	Title:    "something on the node keeps its clock right",
+	Title:    "a time synchronisation service runs on the node",
 	Topic:    Audit,
 	Severity: Medium,
 	Refs:     clockRefs,

@@ -24,7 +24,7 @@ var hostReachingDeclared = Check{
 var noUndeclaredPrivileged = Check{
 	ID:       "no-undeclared-privileged-containers",
 	Rev:      1,
-	Title:    "no container holds capabilities that make it root on the host, beyond those that the profile names",
+	Title:    "no undeclared container has capabilities that make it root on the host",
 	Topic:    Runtime,
 	Severity: High,
 	Refs:     slices.Concat(containerRefs, []Ref{{sp80053, "AC-6(1)"}, {cisKubernetes, "5.2.2"}}),
@@ -41,7 +41,7 @@ var noUndeclaredPrivileged = Check{
 var noHostRoot = Check{
 	ID:       "no-host-root-in-containers",
 	Rev:      1,
-	Title:    "no container has the host's root, /etc, /proc or its programs, beyond those that the profile names",
+	Title:    "no undeclared container has the host's root, /etc, /proc or programs mounted",
 	Topic:    Runtime,
 	Severity: High,
 	Refs:     containerRefs,
@@ -58,7 +58,7 @@ var noHostRoot = Check{
 var kubeletCredentialsUnreached = Check{
 	ID:       "kubelet-credentials-unreached",
 	Rev:      1,
-	Title:    "no container has the kubelet's credentials, beyond those that the profile names",
+	Title:    "no undeclared container has the kubelet's credentials mounted",
 	Topic:    Runtime,
 	Severity: High,
 	Refs:     slices.Concat(containerRefs, []Ref{{sp80053, "IA-5"}}),
@@ -75,7 +75,7 @@ var kubeletCredentialsUnreached = Check{
 var podVolumesUnreached = Check{
 	ID:       "pod-volumes-unreached",
 	Rev:      1,
-	Title:    "no container has the volumes of other pods, beyond those that the profile names",
+	Title:    "no undeclared container has the volumes of other pods mounted",
 	Topic:    Runtime,
 	Severity: High,
 	Refs:     slices.Concat(containerRefs, []Ref{{sp80053, "SC-4"}}),
@@ -92,7 +92,7 @@ var podVolumesUnreached = Check{
 var hostDevicesUnreached = Check{
 	ID:       "host-devices-unreached",
 	Rev:      1,
-	Title:    "no container has the host's devices, beyond those that the profile names",
+	Title:    "no undeclared container has devices of the host mounted",
 	Topic:    Runtime,
 	Severity: High,
 	Refs:     slices.Concat(containerRefs, []Ref{{sp80053, "AC-3"}}),
@@ -109,7 +109,7 @@ var hostDevicesUnreached = Check{
 var hostNamespacesUnshared = Check{
 	ID:       "host-namespaces-unshared",
 	Rev:      1,
-	Title:    "no container shares the host's process, memory or network namespace, beyond those that the profile names",
+	Title:    "no undeclared container shares the host's PID, IPC or network namespace",
 	Topic:    Runtime,
 	Severity: Medium,
 	Refs:     slices.Concat(containerRefs, []Ref{{cisKubernetes, "5.2.3"}, {cisKubernetes, "5.2.4"}, {cisKubernetes, "5.2.5"}}),
@@ -126,7 +126,7 @@ var hostNamespacesUnshared = Check{
 var containersConfined = Check{
 	ID:       "containers-confined",
 	Rev:      1,
-	Title:    "no container that reaches the host runs without a seccomp filter, beyond those that the profile names",
+	Title:    "no undeclared container that reaches the host runs without seccomp",
 	Topic:    Runtime,
 	Severity: Medium,
 	Refs:     []Ref{{sp80053, "SC-39"}, {sp80053, "AC-6"}, {sp800190, "4.4.3"}, {grundschutz, "SYS.1.6.A21"}, {iso27001, "8.9"}},

@@ -11,7 +11,7 @@ import (
 
 var kubeProxyKubeconfigClosed = Check{
 	ID: "kube-proxy-kubeconfig-closed", Rev: 1, Topic: Credentials, Severity: Low,
-	Title: "the kubeconfig of kube-proxy can be read by root alone",
+	Title: "only root can read kube-proxy's kubeconfig",
 	Refs:  []Ref{{cisKubernetes, "4.1.3"}, {cisKubernetes, "4.1.4"}, {kubernetesSTIG, "V-242447"}, {kubernetesSTIG, "V-242448"}, {sp80053, "AC-6"}},
 	Help: Help{
 		Why: "The credential of kube-proxy reads every service and endpoint of the cluster.",
@@ -56,7 +56,7 @@ func isProxyFile(p string) bool {
 
 var controlPlaneFilesClosed = Check{
 	ID: "control-plane-files-closed", Rev: 1, Topic: Credentials, Severity: High,
-	Title: "manifests, kubeconfigs and data of the control plane are open to root alone",
+	Title: "only root can read or change the files of the control plane",
 	Refs: []Ref{
 		{cisKubernetes, "1.1.1"}, {cisKubernetes, "1.1.2"}, {cisKubernetes, "1.1.3"}, {cisKubernetes, "1.1.4"}, {cisKubernetes, "1.1.5"}, {cisKubernetes, "1.1.6"},
 		{cisKubernetes, "1.1.7"}, {cisKubernetes, "1.1.8"}, {cisKubernetes, "1.1.11"}, {cisKubernetes, "1.1.12"}, {cisKubernetes, "1.1.13"}, {cisKubernetes, "1.1.14"},
@@ -117,7 +117,7 @@ func judgeControlPlaneFiles(s node.CredentialState, c node.ControlPlaneState, sy
 
 var cniFilesClosed = Check{
 	ID: "cni-files-closed", Rev: 1, Topic: Credentials, Severity: Low,
-	Title: "configuration of network plugins is open to root alone",
+	Title: "only root can read or change the configuration of network plugins",
 	Refs:  []Ref{{cisKubernetes, "1.1.9"}, {cisKubernetes, "1.1.10"}, {sp80053, "CM-5(6)"}},
 	Help: Help{
 		Why: "Who writes there chooses a program that the container runtime starts as root for every pod; some plugins keep a kubeconfig there.",

@@ -33,7 +33,7 @@ var credentialChecks = []Check{
 
 var kubeletKeysClosed = Check{
 	ID: "kubelet-keys-closed", Rev: 1, Topic: Credentials, Severity: High,
-	Title: "only root can read the private keys of Kubernetes on this node, and only root can change its certificates",
+	Title: "only root can read the node's Kubernetes keys, and only root can change its certificates",
 	Refs:  slices.Concat(credentialRefs, []Ref{{cisKubernetes, "1.1.19"}, {cisKubernetes, "1.1.20"}, {cisKubernetes, "1.1.21"}, {kubernetesSTIG, "V-242451"}, {kubernetesSTIG, "V-242466"}, {kubernetesSTIG, "V-242467"}, {sp80053, "CM-5(6)"}, {grundschutz, "SYS.1.6.A8"}}),
 	Help: Help{
 		Why: "Whoever reads the kubelet's key is this node to the API server, with the secrets of all its pods. Whoever replaces a certificate decides whom the node trusts.",
@@ -80,7 +80,7 @@ func judgeKeys(s node.CredentialState, g Given) Finding {
 
 var noAdminCredentials = Check{
 	ID: "no-admin-credentials", Rev: 1, Topic: Credentials, Severity: Critical,
-	Title: "no credential of a cluster administrator and no key of etcd lies where it does not belong",
+	Title: "no cluster administrator credential and no etcd key lies where it does not belong",
 	Refs:  slices.Concat(credentialRefs, []Ref{{sp80053, "IA-5(7)"}, {pciContainers, "1.4"}}),
 	Help: Help{
 		Why: "A worker is expected to be lost one day. With admin.conf, a talosconfig or a key of etcd on it, the whole cluster is lost with it.",
@@ -164,7 +164,7 @@ func judgeRole(role nodeRole, never, cluster, declared []string, c node.ControlP
 
 var noCAKeys = Check{
 	ID: "no-ca-keys", Rev: 1, Topic: Credentials, Severity: Critical,
-	Title: "no key that signs certificates or service account tokens lies where it does not belong",
+	Title: "no CA key and no key that signs service account tokens lies where it does not belong",
 	Refs:  slices.Concat(credentialRefs, []Ref{{sp80053, "SC-12"}, {pciContainers, "1.4"}}),
 	Help: Help{
 		Why: "The key of the cluster's certificate authority makes an administrator out of anybody, for years, and nothing in Kubernetes can take such a certificate back.",
@@ -299,7 +299,7 @@ func judgeBootstrap(s node.CredentialState, k node.KubeletState, g Given) Findin
 
 var nodeClientCertificateValid = Check{
 	ID: "node-client-certificate-valid", Rev: 1, Topic: Credentials, Severity: High,
-	Title: "the certificate with which the kubelet calls the API server is valid",
+	Title: "the kubelet's client certificate for the API server is valid",
 	Refs:  []Ref{{sp80053, "IA-5(2)"}, {sp80053, "SC-17"}, {iso27001, "8.24"}},
 	Help: Help{
 		Why: "A node whose certificate ends drops out of the cluster at that moment, and with kubeadm's default of one year all nodes of one day do so together.",

@@ -11,7 +11,7 @@ import (
 
 var etcAsShipped = Check{
 	ID: "etc-as-shipped", Rev: 1, Topic: Immutability, Severity: Medium,
-	Title:     "/etc is as the OS image brought it but where the profile says otherwise",
+	Title:     "/etc is as the OS image shipped it, but where the profile says otherwise",
 	Refs:      imageRefs(Ref{sp80053, "CM-3"}, Ref{sp80053, "CM-6(2)"}, Ref{grundschutz, "APP.4.4.A8"}),
 	ImageOnly: true,
 	Help: Help{

@@ -131,7 +131,7 @@ func failNaming(code string, items []string, sentence func(n int) string) Findin
 var writableExecutablesDeclared = Check{
 	ID:       "writable-executables-declared",
 	Rev:      1,
-	Title:    "every executable on writable storage is one that the profile or a site overlay declares",
+	Title:    "every executable on writable storage is declared",
 	Topic:    Immutability,
 	Severity: High,
 	Refs: []Ref{
@@ -189,7 +189,7 @@ func judgeDeclared(s writable, g Given) Finding {
 var noSetuidOnWritableStorage = Check{
 	ID:       "no-setuid-on-writable-storage",
 	Rev:      1,
-	Title:    "no file on writable storage gives whoever runs it the rights of another user or group",
+	Title:    "no setuid or setgid program takes effect on writable storage",
 	Topic:    Immutability,
 	Severity: High,
 	Refs:     []Ref{{sp80053, "AC-6(10)"}, {sp80053, "CM-7"}, {sp80053, "SI-7"}},
@@ -217,7 +217,7 @@ var noSetuidOnWritableStorage = Check{
 var noCapabilitiesOnWritableStorage = Check{
 	ID:       "no-file-capabilities-on-writable-storage",
 	Rev:      1,
-	Title:    "no file on writable storage gives whoever runs it capabilities",
+	Title:    "no program on writable storage has file capabilities that take effect",
 	Topic:    Immutability,
 	Severity: High,
 	Refs:     []Ref{{sp80053, "AC-6(10)"}, {sp80053, "CM-7"}, {sp80053, "SI-7"}},
@@ -258,7 +258,7 @@ func judgeRights(s writable, code, what string, places []profiles.Place, gives f
 var noWorldWritableExecutables = Check{
 	ID:       "no-world-writable-executables",
 	Rev:      1,
-	Title:    "no executable can be changed or replaced by everybody",
+	Title:    "no executable outside the image is world-writable or in a world-writable folder",
 	Topic:    Immutability,
 	Severity: High,
 	Refs:     []Ref{{sp80053, "CM-5(6)"}, {sp80053, "AC-6"}, {osSRG, "SRG-OS-000259-GPOS-00100"}},
@@ -290,7 +290,7 @@ var noWorldWritableExecutables = Check{
 var executablesOwnedByRoot = Check{
 	ID:       "declared-executables-owned-by-root",
 	Rev:      1,
-	Title:    "every program that the node is declared to run from writable storage belongs to root alone",
+	Title:    "declared programs on writable storage belong to root, and only root can write them",
 	Topic:    Immutability,
 	Severity: Medium,
 	Refs:     []Ref{{sp80053, "CM-5(6)"}, {osSRG, "SRG-OS-000259-GPOS-00100"}},

@@ -36,7 +36,7 @@ func logFolder(l node.LogState, path string) node.LogFolder {
 var journalPersistent = Check{
 	ID:       "journal-persistent",
 	Rev:      1,
-	Title:    "the journal outlasts a restart of the system",
+	Title:    "the journal survives a reboot",
 	Topic:    Audit,
 	Severity: Medium,
 	Refs:     []Ref{{sp80053, "AU-4"}, {sp80053, "AU-11"}, {pciDSS, "10.5.1"}, {iso27001, "8.15"}, {cisBottlerocket, "4.1.1.1"}},
@@ -82,7 +82,7 @@ var journalPersistent = Check{
 var journalClosed = Check{
 	ID:       "journal-closed",
 	Rev:      1,
-	Title:    "not everybody can read the journal, and nobody but root can change it",
+	Title:    "the journal is not readable by everybody, and only root can change it",
 	Topic:    Audit,
 	Severity: Medium,
 	Refs:     []Ref{{sp80053, "AU-9"}, {pciDSS, "10.3.1"}, {pciDSS, "10.3.2"}, {iso27001, "8.15"}, {cisBottlerocket, "4.1.2"}},

@@ -189,7 +189,7 @@ var KubeletReadOnlyPortClosed = Check{
 // KubeletClientCASet demands that client certificates are checked.
 var KubeletClientCASet = Check{
 	ID: "kubelet-client-ca-set", Rev: 1, Topic: KubeletTopic, Severity: High,
-	Title: "the kubelet knows the certificate authority of its callers",
+	Title: "the kubelet has a certificate authority (CA) to verify client certificates",
 	Refs: []Ref{
 		{cisKubernetes, "4.2.3"},
 		{sp80053, "IA-5(2)"}, {sp80053, "CM-6"}, {pciDSS, "2.2.1"},
@@ -225,7 +225,7 @@ var KubeletClientCASet = Check{
 // does not live for ever.
 var KubeletCertificatesRotate = Check{
 	ID: "kubelet-certificates-rotate", Rev: 1, Topic: KubeletTopic, Severity: Medium,
-	Title: "the kubelet's own credential is renewed before it expires",
+	Title: "the kubelet renews its client certificate before it expires",
 	Refs: []Ref{
 		{cisKubernetes, "4.2.10"}, {sp80053, "IA-5"}, {sp80053, "CM-6"}, {pciDSS, "2.2.1"},
 	},
@@ -278,7 +278,7 @@ var strongCiphers = []string{
 // KubeletTLSFloor demands that the kubelet's port speaks no broken protocol.
 var KubeletTLSFloor = Check{
 	ID: "kubelet-tls-floor", Rev: 1, Topic: KubeletTopic, Severity: Medium,
-	Title: "the kubelet speaks TLS 1.2 or newer, with strong ciphers only where they are chosen",
+	Title: "the kubelet is configured for TLS 1.2 or newer and for strong cipher suites",
 	Refs: []Ref{
 		{cisKubernetes, "4.2.12"}, {sp80053, "SC-8(1)"}, {sp80053, "SC-13"}, {pciDSS, "2.2.7"},
 	},
@@ -350,7 +350,7 @@ var KubeletKernelDefaultsProtected = Check{
 // KubeletConfigClosed demands that only root decides what the kubelet does.
 var KubeletConfigClosed = Check{
 	ID: "kubelet-config-closed", Rev: 1, Topic: KubeletTopic, Severity: Medium,
-	Title: "only root can read and change the kubelet's configuration",
+	Title: "only root can read or change the kubelet's configuration files",
 	Refs:  []Ref{{cisKubernetes, "4.1.9"}, {cisKubernetes, "4.1.10"}, {sp80053, "CM-5(6)"}, {pciDSS, "7.2.5"}},
 	Help: Help{
 		Why: "Whoever may write the file or a drop-in switches authentication off at the next start of the kubelet; whoever may read it learns how the node is guarded.",

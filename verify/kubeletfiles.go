@@ -80,7 +80,7 @@ func judgeKubeconfigs(limit uint32) Judge {
 // KubeletKubeconfigClosed demands that only root holds the node's credential.
 var KubeletKubeconfigClosed = Check{
 	ID: "kubelet-kubeconfig-closed", Rev: 1, Topic: KubeletTopic, Severity: Medium,
-	Title: "only root can read and change the kubelet's kubeconfig",
+	Title: "only root can read or change the kubelet's kubeconfig",
 	Refs:  []Ref{{cisKubernetes, "4.1.5"}, {cisKubernetes, "4.1.6"}, {sp80053, "AC-6"}, {sp80053, "IA-5"}, {pciDSS, "7.2.5"}},
 	Help: Help{
 		Why: "Whoever reads a kubeconfig with a key or token in it is this node to the API server: it reads the secrets of every pod here. Whoever writes it chooses to which API server the node listens.",
@@ -101,7 +101,7 @@ var KubeletKubeconfigClosed = Check{
 // KubeletClientCAClosed demands that only root decides who the callers are.
 var KubeletClientCAClosed = Check{
 	ID: "kubelet-client-ca-closed", Rev: 1, Topic: KubeletTopic, Severity: Medium,
-	Title: "only root can change whose certificates the kubelet accepts",
+	Title: "only root can change the file of the kubelet's client CA",
 	Refs: []Ref{
 		{cisKubernetes, "4.1.7"}, {cisKubernetes, "4.1.8"}, {kubernetesSTIG, "V-242449"}, {kubernetesSTIG, "V-242450"},
 		{sp80053, "CM-5"}, {pciDSS, "7.2.5"},
@@ -131,7 +131,7 @@ var KubeletClientCAClosed = Check{
 // KubeletUnitClosed demands that only root decides how the kubelet is started.
 var KubeletUnitClosed = Check{
 	ID: "kubelet-unit-closed", Rev: 1, Topic: KubeletTopic, Severity: Medium,
-	Title: "only root can read and change how systemd starts the kubelet",
+	Title: "only root can read or change the kubelet's systemd unit and drop-ins",
 	Refs:  []Ref{{cisKubernetes, "4.1.1"}, {cisKubernetes, "4.1.2"}, {kubernetesSTIG, "V-242454"}, {kubernetesSTIG, "V-242455"}, {sp80053, "CM-5"}, {sp80053, "AC-6"}},
 	Help: Help{
 		Why: "Arguments win over every file: whoever may write the unit, a drop-in or an environment file of it switches authentication off at the next start.",

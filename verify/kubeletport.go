@@ -35,7 +35,7 @@ func askedAt(p node.KubeletPort) string {
 var kubeletRefusesStrangers = Check{
 	ID:       "kubelet-refuses-strangers",
 	Rev:      1,
-	Title:    "the kubelet's port refuses callers who do not say who they are",
+	Title:    "the kubelet's port refuses a caller without credentials",
 	Topic:    Network,
 	Severity: Critical,
 	Refs: []Ref{
@@ -77,7 +77,7 @@ func onServedCertificate(f func(node.ServedCertificate, Given) Finding) Judge {
 var kubeletCertificateIssued = Check{
 	ID:       "kubelet-certificate-issued",
 	Rev:      1,
-	Title:    "the certificate that the kubelet serves was issued by the cluster's authority",
+	Title:    "the kubelet serves a certificate that the cluster's CA issued",
 	Topic:    Network,
 	Severity: Medium,
 	Refs: []Ref{
@@ -110,7 +110,7 @@ var kubeletCertificateIssued = Check{
 var kubeletCertificateValid = Check{
 	ID:       "kubelet-certificate-valid",
 	Rev:      1,
-	Title:    "the certificate that the kubelet serves is within its time",
+	Title:    "the kubelet's serving certificate is within its validity period",
 	Topic:    Network,
 	Severity: Medium,
 	Refs:     []Ref{{sp80053, "SC-17"}, {sp80053, "IA-5(2)"}},
@@ -144,7 +144,7 @@ var kubeletCertificateValid = Check{
 var kubeletTLSAsServed = Check{
 	ID:       "kubelet-tls-as-served",
 	Rev:      1,
-	Title:    "the kubelet's port agrees to TLS 1.2 and 1.3 with strong ciphers alone",
+	Title:    "the kubelet's port accepts only TLS 1.2 and 1.3, and only strong cipher suites",
 	Topic:    Network,
 	Severity: Medium,
 	Refs:     []Ref{{cisKubernetes, "4.2.12"}, {sp80053, "SC-8(1)"}, {sp80053, "SC-13"}, {pciDSS, "2.2.7"}},

@@ -11,7 +11,7 @@ import (
 // KubeletAuthenticationWebhook demands that a token is shown to the API server.
 var KubeletAuthenticationWebhook = Check{
 	ID: "kubelet-authentication-webhook", Rev: 1, Topic: KubeletTopic, Severity: Medium,
-	Title: "the kubelet asks the API server whose token a caller shows",
+	Title: "the kubelet has the API server verify the tokens of its callers",
 	Refs:  []Ref{{sp80053, "IA-9"}, {sp80053, "AC-3"}},
 	Help: Help{
 		Why: "Where the kubelet knows no tokens, what has only a token (Prometheus, metrics adapters) is let in by the read-only port or anonymously, and such a port is opened for all.",
@@ -37,7 +37,7 @@ var KubeletAuthenticationWebhook = Check{
 // another.
 var KubeletServingCertificateIssued = Check{
 	ID: "kubelet-serving-certificate-issued", Rev: 1, Topic: KubeletTopic, Severity: Medium,
-	Title: "the certificate that the kubelet serves was issued by somebody else",
+	Title: "the kubelet is configured with a serving certificate that it did not sign itself",
 	Refs:  []Ref{{cisKubernetes, "4.2.9"}, {sp80053, "SC-8(1)"}, {sp80053, "SC-17"}, {sp80053, "IA-3"}},
 	Help: Help{
 		Why: "Nobody can check a certificate that the kubelet signed itself: whoever stands between it and the API server reads and changes logs and commands of every pod.",
@@ -75,7 +75,7 @@ var KubeletServingCertificateIssued = Check{
 // KubeletServingCertificateRotates demands that the kubelet renews what it serves.
 var KubeletServingCertificateRotates = Check{
 	ID: "kubelet-serving-certificate-rotates", Rev: 1, Topic: KubeletTopic, Severity: Medium,
-	Title: "the kubelet renews the certificate that it serves",
+	Title: "the kubelet renews its serving certificate",
 	Refs:  []Ref{{cisKubernetes, "4.2.11"}, {sp80053, "SC-12"}, {sp80053, "IA-5"}},
 	Help: Help{
 		Why: "A certificate that nothing renews is either valid for very long or takes logs, commands and metrics of the node away on the day it expires.",

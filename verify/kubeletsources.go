@@ -40,7 +40,7 @@ var guardedSettings = []string{
 // KubeletSettingsAgree demands that what one reads in the file is what counts.
 var KubeletSettingsAgree = Check{
 	ID: "kubelet-settings-agree", Rev: 1, Topic: KubeletTopic, Severity: Medium,
-	Title: "no setting that guards the kubelet stands in two places with two values",
+	Title: "no setting that guards the kubelet is given twice with different values",
 	Refs:  []Ref{{sp80053, "CM-3"}, {sp80053, "CM-6"}},
 	Help: Help{
 		Why: "Whoever reviews the file believes what it says; an argument or a drop-in that says otherwise wins, and is where somebody who wants to hide a change puts it.",

@@ -21,7 +21,7 @@ var controlPlaneManifests = []string{
 // KubeletStaticPodsDeclared demands that no file makes a pod that nobody knows of.
 var KubeletStaticPodsDeclared = Check{
 	ID: "kubelet-static-pods-declared", Rev: 1, Topic: KubeletTopic, Severity: High,
-	Title: "no file on the node makes a pod, but those of a control plane and those declared",
+	Title: "every static pod manifest on the node is declared or belongs to a control plane",
 	Refs:  []Ref{{sp80053, "CM-7"}, {sp80053, "CM-5"}, {sp80053, "AC-6"}},
 	Help: Help{
 		Why: "A file in the kubelet's folder of static pods is a pod with whatever rights it asks for; no admission, no quota and no policy of the cluster sees it first.",
@@ -86,7 +86,7 @@ func judgeStaticPods(s kubeletSetting, pods node.StaticPodState, g Given) Findin
 // KubeletStaticPodURLDeclared demands that no web server makes pods.
 var KubeletStaticPodURLDeclared = Check{
 	ID: "kubelet-static-pod-url-declared", Rev: 1, Topic: KubeletTopic, Severity: High,
-	Title: "the kubelet fetches pods from no web address, but one of the system's own",
+	Title: "the kubelet fetches static pods from no URL but one of the system's own",
 	Refs:  []Ref{{sp80053, "CM-7"}, {sp80053, "CM-5"}},
 	Help: Help{
 		Why: "Whoever answers at that address, or stands on the way to it, runs pods on the node as root, past every policy of the cluster.",

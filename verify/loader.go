@@ -11,7 +11,7 @@ import (
 var noPreload = Check{
 	ID:       "no-preload",
 	Rev:      1,
-	Title:    "no library is forced into host programs",
+	Title:    "no library is preloaded into host programs (ld.so.preload, LD_PRELOAD, LD_AUDIT)",
 	Topic:    Processes,
 	Severity: Critical,
 	Refs:     []Ref{{sp80053, "SI-3"}, {sp80053, "SI-7"}, {sp80053, "CM-7"}},
@@ -54,7 +54,7 @@ func variableText(v node.LoaderVariable) string {
 var libraryPathsFromImage = Check{
 	ID:        "library-paths-from-image",
 	Rev:       1,
-	Title:     "host programs look for libraries in the OS image alone",
+	Title:     "LD_LIBRARY_PATH of host programs leads into the OS image only",
 	Topic:     Processes,
 	Severity:  Medium,
 	Refs:      []Ref{{sp80053, "SI-7"}, {sp80053, "CM-7"}},

@@ -66,7 +66,7 @@ func standingOfMapping(m node.Mapping, p *profiles.Profile) standing {
 var mappingsFromImage = Check{
 	ID:        "mappings-from-image",
 	Rev:       1,
-	Title:     "every file whose code host processes run is in the OS image or declared",
+	Title:     "all code that host processes have mapped is in the OS image or declared",
 	Topic:     Processes,
 	Severity:  Critical,
 	Refs:      slices.Concat(processRefs, []Ref{{sp80053, "SI-7(1)"}}),
@@ -125,7 +125,7 @@ func judgeMappings(mappings []node.Mapping, g Given) Finding {
 var noDeletedLibraries = Check{
 	ID:       "no-deleted-libraries",
 	Rev:      1,
-	Title:    "no host process runs code of a library that is deleted",
+	Title:    "no host process runs code of a deleted library",
 	Topic:    Processes,
 	Severity: Medium,
 	Refs:     []Ref{{sp80053, "SI-4"}, {sp80053, "SI-2"}, {sp80053, "SI-7"}},
@@ -154,7 +154,7 @@ var noDeletedLibraries = Check{
 var noMemoryMappings = Check{
 	ID:       "no-memory-mappings",
 	Rev:      1,
-	Title:    "no host process runs code from a file that is in memory only",
+	Title:    "no host process runs code from a file that is only in memory",
 	Topic:    Processes,
 	Severity: High,
 	Refs:     []Ref{{sp80053, "SI-4"}, {sp80053, "SI-3"}, {sp80053, "SI-7"}},

@@ -69,7 +69,7 @@ func inImage(path string, mounts []node.Mount, g Given) bool {
 
 var kernelFromCurrentImage = Check{
 	ID: "kernel-from-current-image", Rev: 1, Topic: KernelTopic, Severity: Medium,
-	Title: "the running kernel belongs to the image that is mounted, and no file says that an update waits for a reboot",
+	Title: "the running kernel belongs to the mounted image, and no file says that an update waits for a reboot",
 	Refs:  []Ref{{sp80053, "SI-2"}, {pciContainers, "10.2"}, {cisControls, "7.3"}, {nis2, "6.6"}, {iso27001, "8.8"}},
 	Help: Help{
 		Why: "A fix counts when it runs. An update that was installed and waits for a reboot is shown as done by every tool that looks at files.",

@@ -65,7 +65,7 @@ func listenerProgram(l node.Listener) string {
 var listenersDeclared = Check{
 	ID:       "listeners-declared",
 	Rev:      1,
-	Title:    "only programs that are declared listen on the network",
+	Title:    "every program that listens on the network is declared",
 	Topic:    Network,
 	Severity: High,
 	Refs:     networkRefs,
@@ -142,7 +142,7 @@ var legacyPorts = map[int]string{
 var noLegacyPorts = Check{
 	ID:       "no-legacy-ports",
 	Rev:      1,
-	Title:    "no debug port and no port of an old release is open beyond loopback",
+	Title:    "no debug port and no legacy Kubernetes port is open beyond loopback",
 	Topic:    Network,
 	Severity: High,
 	Refs:     slices.Concat(networkRefs, []Ref{{cisKubernetes, "4.2.4"}}),
@@ -183,7 +183,7 @@ const (
 var kubeProxyMetricsLocal = Check{
 	ID:       "kube-proxy-metrics-local",
 	Rev:      1,
-	Title:    "the metrics of kube-proxy are open on loopback alone",
+	Title:    "kube-proxy's metrics are served on loopback only",
 	Topic:    Network,
 	Severity: Medium,
 	Refs:     slices.Concat(networkRefs, []Ref{{cisKubernetes, "4.3.1"}}),

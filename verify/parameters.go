@@ -71,7 +71,7 @@ func parameterRefs(more ...Ref) []Ref {
 
 var kernelAddressesHidden = Check{
 	ID: "kernel-addresses-hidden", Rev: 1, Topic: KernelTopic, Severity: Medium,
-	Title: "the kernel shows its addresses and its log to the privileged alone",
+	Title: "kernel addresses, the kernel log and performance events are closed to unprivileged users",
 	Refs:  parameterRefs(Ref{sp80053, "SI-16"}, Ref{sleMicroSTIG, "SLEM-05-213010"}, Ref{sleMicroSTIG, "SLEM-05-213025"}, Ref{grundschutz, "SYS.1.3.A14"}),
 	Help: Help{
 		Why:    "An exploit of the kernel has to know where the kernel is. Its log, its pointers in /proc and its performance events tell.",
@@ -83,7 +83,7 @@ var kernelAddressesHidden = Check{
 
 var unprivilegedBPFOff = Check{
 	ID: "unprivileged-bpf-off", Rev: 1, Topic: KernelTopic, Severity: High,
-	Title: "only the privileged may load eBPF programs, and what is compiled of them is hardened",
+	Title: "eBPF is closed to unprivileged users, and its JIT compiler is hardened",
 	Refs:  parameterRefs(Ref{sp80053, "CM-7"}, Ref{sp80053, "SI-16"}, Ref{cisBottlerocket, "1.4.3"}),
 	Help: Help{
 		Why:    "The verifier of eBPF programs has let through programs that read and write the whole kernel, again and again. Nobody in a container needs it.",
@@ -95,7 +95,7 @@ var unprivilegedBPFOff = Check{
 
 var ptraceLimited = Check{
 	ID: "ptrace-limited", Rev: 1, Topic: KernelTopic, Severity: Medium,
-	Title: "a process may trace its own children alone",
+	Title: "a process may trace only its own children (Yama)",
 	Refs:  parameterRefs(Ref{sp80053, "AC-6"}, Ref{cisBottlerocket, "1.4.4"}),
 	Help: Help{
 		Why:    "Without a limit every process can read the memory of every other one of the same user, and so its keys and tokens.",
@@ -107,7 +107,7 @@ var ptraceLimited = Check{
 
 var linksProtected = Check{
 	ID: "links-protected", Rev: 1, Topic: KernelTopic, Severity: Medium,
-	Title: "links, FIFOs and files of others in shared folders are not followed and not opened",
+	Title: "links, FIFOs and files that others put into shared folders are protected against misuse",
 	Refs:  parameterRefs(Ref{sp80053, "AC-6"}, Ref{sleMicroSTIG, "SLEM-05-213015"}),
 	Help: Help{
 		Why:    "A link that somebody laid in /tmp makes a privileged program write where that somebody could not: the oldest way from a user to root.",
@@ -119,7 +119,7 @@ var linksProtected = Check{
 
 var userfaultfdRestricted = Check{
 	ID: "userfaultfd-restricted", Rev: 1, Topic: KernelTopic, Severity: Low,
-	Title: "only the privileged may hold up page faults of the kernel",
+	Title: "userfaultfd for kernel page faults is closed to unprivileged users",
 	Refs:  parameterRefs(Ref{sp80053, "CM-7"}, Ref{sp80053, "SI-16"}),
 	Help: Help{
 		Why:    "userfaultfd(2) lets a process stop the kernel in the middle of a copy for as long as it likes, which turns races that nobody could win into exploits.",
@@ -131,7 +131,7 @@ var userfaultfdRestricted = Check{
 
 var kubeletKernelTunables = Check{
 	ID: "kubelet-kernel-tunables", Rev: 1, Topic: KernelTopic, Severity: Medium,
-	Title: "the kernel parameters that the kubelet relies on have its values",
+	Title: "the kernel parameters that the kubelet relies on have the values that it expects",
 	Refs:  parameterRefs(Ref{kubernetesSTIG, "V-242434"}, Ref{cisKubernetes, "4.2.6"}),
 	Help: Help{
 		Why:    "The kubelet counts on a kernel that overcommits, kills by need and reboots after a panic. With protectKernelDefaults it refuses to start where that is not so; without, it sets the values itself, and somebody changed them after.",
@@ -152,7 +152,7 @@ var kubeletKernelTunables = Check{
 
 var networkParametersHardened = Check{
 	ID: "network-parameters-hardened", Rev: 1, Topic: Network, Severity: Low,
-	Title: "the node takes no routes from strangers and keeps answering under a flood of connections",
+	Title: "the node ignores redirects and source routes, and uses SYN cookies",
 	Refs: parameterRefs(Ref{sp80053, "SC-5"}, Ref{sp80053, "SC-7"}, Ref{cisBottlerocket, "3.1.1"}, Ref{cisBottlerocket, "3.2.1"},
 		Ref{cisBottlerocket, "3.2.2"}, Ref{cisBottlerocket, "3.2.3"}),
 	Help: Help{
@@ -165,7 +165,7 @@ var networkParametersHardened = Check{
 
 var sysrqRestricted = Check{
 	ID: "sysrq-restricted", Rev: 1, Topic: KernelTopic, Severity: Low,
-	Title: "the magic SysRq key can neither dump memory nor kill what it likes",
+	Title: "the magic SysRq key can neither dump memory nor kill processes",
 	Refs:  parameterRefs(Ref{sp80053, "CM-7"}),
 	Help: Help{
 		Why:    "Whoever reaches the console, also a serial one over the network, can kill every process but the first and print registers and memory without logging in.",

@@ -168,7 +168,7 @@ func within(path, place string) bool {
 var noDeletedExecutables = Check{
 	ID:       "no-deleted-executables",
 	Rev:      1,
-	Title:    "no host process runs an executable that is deleted or in memory only",
+	Title:    "no host process runs an executable that is deleted or only in memory",
 	Topic:    Processes,
 	Severity: Critical,
 	Refs:     slices.Concat(processRefs, []Ref{{sp80053, "SI-4"}}),

@@ -11,7 +11,7 @@ import (
 
 var memoryLayoutRandomised = Check{
 	ID: "memory-layout-randomised", Rev: 1, Topic: KernelTopic, Severity: High,
-	Title: "processes lie at random addresses and data is never executed",
+	Title: "address space layout randomisation (ASLR) is on, and the processor does not execute data (NX)",
 	Refs:  parameterRefs(Ref{sp80053, "SI-16"}, Ref{cisBottlerocket, "1.4.2"}, Ref{cisCOS, "aslr-enabled"}, Ref{grundschutz, "SYS.1.3.A4"}),
 	Help: Help{
 		Why:    "With every library at a known address and data that can be run, one overrun buffer is a program of the attacker's choice.",
@@ -37,7 +37,7 @@ var memoryLayoutRandomised = Check{
 
 var cpuMitigationsOn = Check{
 	ID: "cpu-mitigations-on", Rev: 1, Topic: KernelTopic, Severity: Medium,
-	Title: "the kernel calls no processor vulnerable to a flaw that it knows",
+	Title: "the kernel reports no processor vulnerability without a mitigation",
 	Refs:  []Ref{{sp80053, "SI-16"}, {sp80053, "SC-39"}, {sp80053, "SC-4"}, {iso27001, "8.9"}},
 	Help: Help{
 		Why: "Spectre, Meltdown and what followed let a container read the memory of its neighbours and of the kernel. What helps is partly in the kernel, partly in microcode, partly in the hypervisor; the kernel says what holds here.",

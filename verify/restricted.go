@@ -10,7 +10,7 @@ import (
 
 var writableMountsRestricted = Check{
 	ID: "writable-mounts-restricted", Rev: 1, Topic: Immutability, Severity: Medium,
-	Title: "places that anybody writes are mounted with the restrictions that the system ships",
+	Title: "shared writable places are mounted with nosuid, nodev and noexec as the system ships them",
 	Refs:  []Ref{{sp80053, "CM-7(2)"}, {sp80053, "CM-6"}, {cisCOS, "var-noexec"}, {cisControls, "10.5"}, {iso27001, "8.9"}},
 	Help: Help{
 		Why: "A setuid program or a device node that somebody drops into a shared folder is a way to root, unless the mount says that neither counts there. noexec takes away the place to start from.",

@@ -25,7 +25,7 @@ var runtimeRefs = []Ref{
 var runtimeSocketClosed = Check{
 	ID:       "runtime-socket-closed",
 	Rev:      1,
-	Title:    "only root and declared accounts can open the sockets of container engines and of the system",
+	Title:    "only root and declared accounts can open the sockets of container engines and of the system's API",
 	Topic:    Runtime,
 	Severity: Critical,
 	Refs:     slices.Concat(runtimeRefs, []Ref{{sp80053, "CM-5(6)"}}),
@@ -198,7 +198,7 @@ func hostPort(l node.Listener) string {
 var runtimeSocketUnreached = Check{
 	ID:       "runtime-socket-unreached",
 	Rev:      1,
-	Title:    "no container can open a runtime socket beyond those that the profile names",
+	Title:    "no undeclared container can open the socket of a container engine or of the system's API",
 	Topic:    Runtime,
 	Severity: Critical,
 	Refs:     runtimeRefs,
@@ -276,7 +276,7 @@ func beginsAs(s, pattern string) bool {
 var singleEngine = Check{
 	ID:       "single-engine",
 	Rev:      1,
-	Title:    "no container engine is there beside those that belong to this system",
+	Title:    "the node has no container engine but those that belong to its system",
 	Topic:    Runtime,
 	Severity: High,
 	Refs:     slices.Concat(runtimeRefs, []Ref{{pciDSS, "2.2.4"}}),

@@ -137,7 +137,7 @@ var runtimeConfigNoNetwork = Check{
 var runtimeStreamsLocal = Check{
 	ID:       "runtime-streams-local",
 	Rev:      1,
-	Title:    "what kubectl exec, attach and port-forward stream stays on loopback, or is encrypted",
+	Title:    "the container engine's streams for exec, attach and port-forward stay on loopback or are encrypted",
 	Topic:    Runtime,
 	Severity: High,
 	Refs:     []Ref{{sp80053, "SC-8"}, {sp80053, "SC-7"}, {pciDSS, "2.2.7"}, {sp800190, "4.5.5"}, {iso27001, "8.20"}},
@@ -169,7 +169,7 @@ var runtimeStreamsLocal = Check{
 var runtimeDefaultsConfined = Check{
 	ID:       "runtime-defaults-confined",
 	Rev:      1,
-	Title:    "no container engine is configured to leave containers unconfined",
+	Title:    "no container engine is configured to run containers unconfined by default",
 	Topic:    Runtime,
 	Severity: Medium,
 	Refs:     []Ref{{sp80053, "CM-6"}, {sp80053, "SC-39"}, {grundschutz, "SYS.1.6.A21"}, {iso27001, "8.9"}, {sp800190, "4.4.3"}},
@@ -215,7 +215,7 @@ func cri(e node.EngineConfig) bool {
 var noInsecureRegistries = Check{
 	ID:       "no-insecure-registries",
 	Rev:      1,
-	Title:    "no registry of images is asked without TLS and a verified certificate, beyond those that the profile names",
+	Title:    "no undeclared registry is configured without TLS or without certificate verification",
 	Topic:    Runtime,
 	Severity: High,
 	Refs:     []Ref{{sp80053, "SC-8"}, {sp80053, "SI-7"}, {sp800190, "4.2.1"}, {iso27001, "8.20"}, {pciDSS, "4.2.1"}},

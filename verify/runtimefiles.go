@@ -12,7 +12,7 @@ import (
 var nriClosed = Check{
 	ID:       "nri-closed",
 	Rev:      1,
-	Title:    "no plugin changes containers as the engine makes them, beyond those that the profile names",
+	Title:    "no undeclared NRI plugin is installed for a container engine",
 	Topic:    Runtime,
 	Severity: Medium,
 	Refs:     []Ref{{sp80053, "CM-7"}, {sp80053, "CM-14"}, {grundschutz, "SYS.1.6.A17"}, {iso27001, "8.19"}},
@@ -58,7 +58,7 @@ func judgeNRI(v node.RuntimeState, sockets []node.RuntimeSocket, o node.System, 
 var imagePolicyPresent = Check{
 	ID:       "image-policy-present",
 	Rev:      1,
-	Title:    "the engine that pulls images demands signatures itself",
+	Title:    "the container engine is configured to verify image signatures itself",
 	Topic:    Runtime,
 	Severity: Low,
 	Refs:     []Ref{{sp80053, "CM-14"}, {sp80053, "SI-7(15)"}, {sp800190, "4.1.5"}, {iso27001, "8.19"}},
@@ -166,7 +166,7 @@ func configFaults(f node.ConfigFile) []string {
 var runtimeBinariesVerified = Check{
 	ID:        "runtime-binaries-verified",
 	Rev:       1,
-	Title:     "engines, shims, OCI runtimes and network plugins are programs of the image, or declared",
+	Title:     "container engines, shims, OCI runtimes and network plugins are in the OS image or declared",
 	Topic:     Runtime,
 	Severity:  High,
 	Refs:      []Ref{{sp80053, "SI-7"}, {sp80053, "CM-14"}, {pciDSS, "11.5.2"}, {sp800190, "4.5.2"}, {iso27001, "8.19"}},

@@ -93,7 +93,7 @@ var nobodyLoggedIn = Check{
 var noDebugSession = Check{
 	ID:       "no-debug-session",
 	Rev:      1,
-	Title:    "no pod is there that was made to debug the node",
+	Title:    "no pod or shell for debugging the node is on the node",
 	Topic:    Access,
 	Severity: High,
 	Refs:     sessionRefs,
@@ -128,7 +128,7 @@ var noDebugSession = Check{
 var noAdminContainer = Check{
 	ID:       "no-admin-container",
 	Rev:      1,
-	Title:    "no container runs from which people administer the host, but those that the profile names",
+	Title:    "no undeclared container for administering the host runs",
 	Topic:    Access,
 	Severity: High,
 	Refs:     slices.Concat(sessionRefs, []Ref{{sp80053, "CM-7"}}),

@@ -63,7 +63,7 @@ func judgeReservedAnywhere(name, what string) Judge {
 // EphemeralStorageReserved demands room on the disk for what is no pod.
 var EphemeralStorageReserved = Check{
 	ID: "ephemeral-storage-reserved", Rev: 1, Topic: Reservation, Severity: Low,
-	Title: "room on the node's file system is reserved for the system",
+	Title: "ephemeral storage is reserved for the system",
 	Refs:  reservationRefs,
 	Help: Help{
 		Why: "Images, logs of the system and its journal lie on the file system that pods write to. Where nothing is reserved the scheduler gives all of it away, and eviction is what is left.",
@@ -79,7 +79,7 @@ var EphemeralStorageReserved = Check{
 // PIDsReserved demands numbers of processes for what is no pod.
 var PIDsReserved = Check{
 	ID: "pids-reserved", Rev: 1, Topic: Reservation, Severity: Low,
-	Title: "numbers of processes are reserved for the system",
+	Title: "process IDs are reserved for the system",
 	Refs:  reservationRefs,
 	Help: Help{
 		Why: "A fork bomb in pods takes every process number of the machine; then neither the kubelet nor anybody who wants to help can start anything.",
@@ -101,7 +101,7 @@ var PIDsReserved = Check{
 // kept does not show that less is enough.
 var ReservationSized = Check{
 	ID: "reservation-sized", Rev: 1, Topic: Reservation, Severity: Low,
-	Title: "the memory that is reserved fits the size of the node, by a published formula or by what was measured",
+	Title: "the reserved memory fits the size of the node",
 	Refs:  slices.Concat(reservationRefs, []Ref{{sp80053, "SC-5(2)"}}),
 	Help: Help{
 		Why: "The more memory and pods a node has, the more its kubelet and runtime need. A reservation that was right for a small node is a promise that a large one breaks.",
@@ -161,7 +161,7 @@ var ReservationSized = Check{
 // SwapOffOrDeclared demands that swapping is a decision.
 var SwapOffOrDeclared = Check{
 	ID: "swap-off-or-declared", Rev: 1, Topic: Reservation, Severity: Medium,
-	Title: "no memory is swapped, or the kubelet was told how",
+	Title: "swap is off, or the kubelet is configured for it",
 	Refs:  []Ref{{sp80053, "SC-6"}, {sp80053, "SC-28"}, {iso27001, "8.6"}, {grundschutz, "SYS.1.6.A15"}},
 	Help: Help{
 		Why: "What is swapped is on a disk, secrets of pods included, and a node that swaps is slow before it is full. By default a kubelet does not start again where it finds swap.",
@@ -210,7 +210,7 @@ var SwapOffOrDeclared = Check{
 // MemoryQoSNoted demands that throttling is not thought to be on.
 var MemoryQoSNoted = Check{
 	ID: "memory-qos-noted", Rev: 1, Topic: Reservation, Severity: Low,
-	Title: "memory QoS does what its settings say, or is not asked for",
+	Title: "memory QoS settings, where they are made, take effect",
 	Refs:  []Ref{{sp80053, "SC-6"}, {sp80053, "CM-6"}, {iso27001, "8.6"}},
 	Help: Help{
 		Why: "memoryThrottlingFactor without its feature gate, or the gate on cgroup v1, does nothing, and whoever wrote it counts on pods being slowed down before the node is full.",
@@ -248,7 +248,7 @@ var MemoryQoSNoted = Check{
 // EvictionDefaultsKept demands that one threshold did not cost the others.
 var EvictionDefaultsKept = Check{
 	ID: "eviction-defaults-kept", Rev: 1, Topic: Reservation, Severity: Medium,
-	Title: "none of the kubelet's own hard eviction thresholds was lost by writing another",
+	Title: "no default hard eviction threshold was lost by setting another",
 	Refs:  reservationRefs,
 	Help: Help{
 		Why: "Who writes one key of evictionHard drops the rest of the defaults without a word: most often the inodes and the file system of images, which then fill up unwatched.",

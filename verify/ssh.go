@@ -48,7 +48,7 @@ func sshSetting(s node.SSHState, keyword, byDefault string) (value, from string,
 var sshKeysOnly = Check{
 	ID:       "ssh-keys-only",
 	Rev:      1,
-	Title:    "SSH takes keys and no passwords",
+	Title:    "SSH accepts keys and no passwords",
 	Topic:    Access,
 	Severity: High,
 	Refs:     slices.Concat(sshRefs, []Ref{{sp80053, "IA-5"}}),
@@ -91,7 +91,7 @@ var sshKeysOnly = Check{
 var sshRootLoginOff = Check{
 	ID:       "ssh-root-login-off",
 	Rev:      1,
-	Title:    "root does not log in over SSH, but where the system is made so",
+	Title:    "root cannot log in over SSH, or only with a key where the system has no other account",
 	Topic:    Access,
 	Severity: High,
 	Refs:     slices.Concat(sshRefs, []Ref{{pciDSS, "8.2.2"}, {sp80053, "AC-6(9)"}}),
@@ -138,7 +138,7 @@ var sshRootLoginOff = Check{
 var sshKeysDeclared = Check{
 	ID:       "ssh-keys-declared",
 	Rev:      1,
-	Title:    "every key that SSH takes is one that somebody has declared",
+	Title:    "every authorized SSH key is declared",
 	Topic:    Access,
 	Severity: High,
 	Refs:     slices.Concat(sshRefs, []Ref{{sp80053, "AC-2"}, {cisControls, "6.8"}, {soc2, "CC6.1"}}),

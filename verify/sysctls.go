@@ -13,7 +13,7 @@ import (
 var sysctlsHardened = Check{
 	ID:       "sysctls-hardened",
 	Rev:      2,
-	Title:    "kernel parameters that no other check names are as strict as the hardening list asks",
+	Title:    "the other kernel parameters (sysctls) are as strict as the hardening list asks",
 	Topic:    KernelTopic,
 	Severity: Medium,
 	Refs: []Ref{

@@ -25,7 +25,7 @@ func tokenText(t node.TokenVolume) string {
 
 var serviceAccountTokensInMemory = Check{
 	ID: "service-account-tokens-in-memory", Rev: 1, Topic: Credentials, Severity: High,
-	Title: "service account tokens on this node are in memory alone",
+	Title: "service account tokens of pods on this node are in memory only",
 	Refs:  slices.Concat(credentialRefs, []Ref{{pciContainers, "1.5"}}),
 	Help: Help{
 		Why: "A token on a disk stays there: in snapshots, in backups, and on the disk that is thrown away.",
@@ -50,7 +50,7 @@ var serviceAccountTokensInMemory = Check{
 
 var serviceAccountTokensShortLived = Check{
 	ID: "service-account-tokens-short-lived", Rev: 1, Topic: Credentials, Severity: High,
-	Title: "every service account token of pods here ends within a day or with its pod",
+	Title: "service account tokens of pods on this node expire within a day or are bound to their pod",
 	Refs:  slices.Concat(credentialRefs, []Ref{{pciContainers, "1.5"}, {grundschutz, "APP.4.4.A9"}}),
 	Help: Help{
 		Why: "A token without end, copied once, is access for years. One that is bound to its pod is worth nothing when the pod is gone.",
@@ -90,7 +90,7 @@ var serviceAccountTokensShortLived = Check{
 
 var noLegacyTokenSecrets = Check{
 	ID: "no-legacy-token-secrets", Rev: 1, Topic: Credentials, Severity: Medium,
-	Title: "no pod here uses a service account token that is stored in a Secret",
+	Title: "no pod on this node uses a service account token from a Secret",
 	Refs:  slices.Concat(credentialRefs, []Ref{{pciContainers, "1.5"}}),
 	Help: Help{
 		Why: "Tokens in Secrets do not end and are bound to no pod, and whoever may read Secrets of the namespace has them.",

@@ -11,7 +11,7 @@ import (
 var userNamespacesPolicy = Check{
 	ID:       "user-namespaces-policy",
 	Rev:      1,
-	Title:    "nobody without rights can make user namespaces, unless pods need them",
+	Title:    "unprivileged users cannot create user namespaces, unless pods need them",
 	Topic:    KernelTopic,
 	Severity: Medium,
 	Refs:     []Ref{{sp80053, "CM-7"}, {sp80053, "SC-39"}, {cisBottlerocket, "1.4.4"}, {iso27001, "8.9"}},
