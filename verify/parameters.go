@@ -50,16 +50,21 @@ func named(list []string) Judge {
 	return parametersHold(func(name string) bool { return slices.Contains(list, name) })
 }
 
-// parameterRemedy says per system how a kernel parameter is set.
-func parameterRemedy(name, value string) map[string]string {
-	file := fmt.Sprintf("Write \"%s = %s\" to a file in /etc/sysctl.d and run sysctl --system", name, value)
+// parameterRemedy says per system how a kernel parameter is set. The check may be
+// about others as well, as the list says.
+func parameterRemedy(name, value string, list ...string) map[string]string {
+	others := ""
+	if len(list) > 1 {
+		others = ", and likewise what else the finding names,"
+	}
+	file := fmt.Sprintf("Write \"%s = %s\"%s to a file in /etc/sysctl.d and run sysctl --system", name, value, others)
 	return map[string]string{
-		"talos":         fmt.Sprintf("Set machine.sysctls: {%q: %q} in the machine configuration.", name, value),
+		"talos":         fmt.Sprintf("Set machine.sysctls: {%q: %q}%s in the machine configuration.", name, value, others),
 		"flatcar":       file + ", or have Butane write that file (storage.files).",
-		"bottlerocket":  fmt.Sprintf("apiclient apply with [settings.kernel.sysctl] and %q = %q.", name, value),
+		"bottlerocket":  fmt.Sprintf(`apiclient set --json '{"settings": {"kernel": {"sysctl": {%q: %q}}}}'`, name, value) + strings.TrimSuffix(others, ",") + ".",
 		"fedora-coreos": file + ", on OpenShift by a MachineConfig.",
 		"microos":       file + ".",
-		"cos":           fmt.Sprintf("Run sysctl -w %s=%s at every boot by cloud-init (bootcmd).", name, value),
+		"cos":           fmt.Sprintf("GKE: linuxConfig: {sysctl: {%s: \"%s\"}}%s in the node system configuration, as far as it offers the names. Compute Engine: sysctl -w %s=%s at every boot by cloud-init (bootcmd).", name, value, others, name, value),
 		"":              file + ".",
 	}
 }
@@ -76,7 +81,7 @@ var kernelAddressesHidden = Check{
 	Help: Help{
 		Why:    "An exploit of the kernel has to know where the kernel is. Its log, its pointers in /proc and its performance events tell.",
 		How:    "kernel.kptr_restrict, kernel.dmesg_restrict and kernel.perf_event_paranoid are compared with the profile's list. A kernel without performance events needs no limit on them.",
-		Remedy: parameterRemedy("kernel.kptr_restrict", "1"),
+		Remedy: parameterRemedy("kernel.kptr_restrict", "1", addressParameters...),
 	},
 	Judge: named(addressParameters),
 }
@@ -88,7 +93,7 @@ var unprivilegedBPFOff = Check{
 	Help: Help{
 		Why:    "The verifier of eBPF programs has let through programs that read and write the whole kernel, again and again. Nobody in a container needs it.",
 		How:    "kernel.unprivileged_bpf_disabled and net.core.bpf_jit_harden are compared with the profile's list. A kernel without bpf(2) passes; a compiler parameter that the reader could not see because it is in another network namespace leaves it unknown.",
-		Remedy: parameterRemedy("kernel.unprivileged_bpf_disabled", "1"),
+		Remedy: parameterRemedy("kernel.unprivileged_bpf_disabled", "1", bpfParameters...),
 	},
 	Judge: named(bpfParameters),
 }
@@ -112,7 +117,7 @@ var linksProtected = Check{
 	Help: Help{
 		Why:    "A link that somebody laid in /tmp makes a privileged program write where that somebody could not: the oldest way from a user to root.",
 		How:    "fs.protected_symlinks, fs.protected_hardlinks, fs.protected_fifos and fs.protected_regular are compared with the profile's list. Source: the kernel's Documentation/admin-guide/sysctl/fs.rst.",
-		Remedy: parameterRemedy("fs.protected_symlinks", "1"),
+		Remedy: parameterRemedy("fs.protected_symlinks", "1", linkParameters...),
 	},
 	Judge: named(linkParameters),
 }
@@ -136,7 +141,7 @@ var kubeletKernelTunables = Check{
 	Help: Help{
 		Why:    "The kubelet counts on a kernel that overcommits, kills by need and reboots after a panic. With protectKernelDefaults it refuses to start where that is not so; without, it sets the values itself, and somebody changed them after.",
 		How:    "vm.overcommit_memory, vm.panic_on_oom, kernel.panic, kernel.panic_on_oops and the root limits of keys are compared with the profile's list, which has the values of the kubelet's pkg/util/sysctl. Not applicable where no kubelet runs.",
-		Remedy: parameterRemedy("vm.overcommit_memory", "1"),
+		Remedy: parameterRemedy("vm.overcommit_memory", "1", kubeletParameters...),
 	},
 	Judge: On3(node.Kubelet.Parts("found"), node.Sysctls, node.Kernel.Parts("release"), func(kubelet node.KubeletState, s node.SysctlValues, k node.KernelState, g Given) Finding {
 		if f, none := withoutKubelet(kubelet); none {
@@ -158,7 +163,7 @@ var networkParametersHardened = Check{
 	Help: Help{
 		Why:    "A redirect or a source route that the node obeys leads its traffic through whoever sent it.",
 		How:    "Redirects, source routes, SYN cookies and broadcast answers are compared with the profile's list. Forwarding is never asked to be off: a node forwards for its pods. Reverse path filters and the log of impossible addresses are not asked for either, since network plugins route one pod's packets over several interfaces.",
-		Remedy: parameterRemedy("net.ipv4.conf.all.accept_redirects", "0"),
+		Remedy: parameterRemedy("net.ipv4.conf.all.accept_redirects", "0", networkParameters...),
 	},
 	Judge: named(networkParameters),
 }

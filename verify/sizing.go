@@ -68,7 +68,7 @@ var EphemeralStorageReserved = Check{
 	Help: Help{
 		Why: "Images, logs of the system and its journal lie on the file system that pods write to. Where nothing is reserved the scheduler gives all of it away, and eviction is what is left.",
 		How: "kubeReserved or systemReserved as they take effect have to keep ephemeral-storage, more than 0.",
-		Remedy: kubeletRemedy("kubeReserved: {ephemeral-storage: 1Gi}", "kube-reserved=ephemeral-storage=1Gi", map[string]string{
+		Remedy: kubeletRemedy("kubeReserved: {…, ephemeral-storage: 1Gi}", "kube-reserved=…,ephemeral-storage=1Gi", map[string]string{
 			"bottlerocket": "apiclient set kubernetes.kube-reserved.ephemeral-storage=1Gi, which is what Bottlerocket sets itself.",
 			"cos":          "GKE reserves it by the size of the boot disk: recreate the node in its pool.",
 		}),
@@ -84,9 +84,9 @@ var PIDsReserved = Check{
 	Help: Help{
 		Why: "A fork bomb in pods takes every process number of the machine; then neither the kubelet nor anybody who wants to help can start anything.",
 		How: "kubeReserved or systemReserved as they take effect have to keep pid, more than 0. The limit of each pod, podPidsLimit, is another setting.",
-		Remedy: kubeletRemedy(`systemReserved: {pid: "1000"}`, "system-reserved=pid=1000", map[string]string{
+		Remedy: kubeletRemedy(`systemReserved: {…, pid: "1000"}`, "system-reserved=…,pid=1000", map[string]string{
 			"talos":        "Talos reserves pid: 100 in systemReserved; where machine.kubelet.extraConfig replaces systemReserved, write pid there too (talosctl patch machineconfig).",
-			"bottlerocket": "apiclient set kubernetes.system-reserved.pid=1000",
+			"bottlerocket": "Bottlerocket's reservations take cpu, memory and ephemeral-storage and no pid: hold each pod instead, apiclient set kubernetes.pod-pids-limit=4096, and waive the check.",
 			"cos":          "GKE has no setting for it; hold pods instead, with podPidsLimit in the node system configuration (gcloud container node-pools update --system-config-from-file).",
 		}),
 	},
@@ -106,7 +106,7 @@ var ReservationSized = Check{
 	Help: Help{
 		Why: "The more memory and pods a node has, the more its kubelet and runtime need. A reservation that was right for a small node is a promise that a large one breaks.",
 		How: "Memory of kubeReserved and systemReserved together is put beside the formulas of GKE (255 MiB below 1 GiB; else 25 % of the first 4 GiB, 20 % of the next 4, 10 % of the next 8, 6 % of the next 112, 2 % above), EKS (255 MiB and 11 MiB a pod by maxPods), AKS (20 MB a pod and 50 MB, at most a quarter; before 1.29 the tiers of GKE), and beside the highest use of the system's cgroups since boot. It fails below the smallest formula, unless that use is known and covered. Processor time is told beside it and does not decide: it is a weight, not a limit.",
-		Remedy: kubeletRemedy("kubeReserved: {memory: VALUE}", "kube-reserved=memory=VALUE", map[string]string{
+		Remedy: kubeletRemedy("kubeReserved: {…, memory: VALUE}", "kube-reserved=…,memory=VALUE", map[string]string{
 			"talos":        `In the machine configuration: machine: {kubelet: {extraConfig: {systemReserved: {cpu: 50m, memory: VALUE, pid: "100", ephemeral-storage: 256Mi}}}}, with the value that the finding names; apply it with talosctl patch machineconfig.`,
 			"bottlerocket": "apiclient set kubernetes.kube-reserved.memory=VALUE with the value that the finding names; with settings.kubernetes.max-pods set Bottlerocket computes EKS's formula itself.",
 			"cos":          "GKE applies its own formula: where it fails the node is none that GKE has configured, or was changed since; recreate it in its pool.",
@@ -216,8 +216,9 @@ var MemoryQoSNoted = Check{
 		Why: "memoryThrottlingFactor without its feature gate, or the gate on cgroup v1, does nothing, and whoever wrote it counts on pods being slowed down before the node is full.",
 		How: "featureGates.MemoryQoS and memoryThrottlingFactor as they take effect. A factor that is written without the gate fails, and so does the gate where the node has cgroup v1. Neither is asked for.",
 		Remedy: kubeletRemedy("featureGates: {MemoryQoS: true}", "feature-gates=MemoryQoS=true", map[string]string{
-			"bottlerocket": "Bottlerocket has no setting for either: remove what writes memoryThrottlingFactor.",
-			"cos":          "GKE offers neither: recreate the node in its pool.",
+			"bottlerocket":  "Bottlerocket has no setting for either: remove what writes memoryThrottlingFactor.",
+			"cos":           "GKE offers neither: recreate the node in its pool.",
+			"fedora-coreos": "On OpenShift take memoryThrottlingFactor out of the KubeletConfig resource, which may not set feature gates. Elsewhere take it out of the file that --config names, or write featureGates: {MemoryQoS: true} there.",
 		}),
 	},
 	Judge: onReservation(func(k node.KubeletState, r node.ReservationState, _ Given) Finding {
@@ -255,7 +256,7 @@ var EvictionDefaultsKept = Check{
 		How: "evictionHard as it takes effect has to hold memory.available, nodefs.available, nodefs.inodesFree and imagefs.available, none 0, 0% or 100%. The kubelet fills in what is missing only where its file says mergeDefaultEvictionSettings: true, or where the file of --config has no evictionHard and a drop-in has.",
 		Remedy: kubeletRemedy("mergeDefaultEvictionSettings: true", "eviction-hard=memory.available<100Mi,nodefs.available<10%,nodefs.inodesFree<5%,imagefs.available<15%", map[string]string{
 			"bottlerocket": `Name all four: apiclient set --json '{"settings": {"kubernetes": {"eviction-hard": {"memory.available": "100Mi", "nodefs.available": "10%", "nodefs.inodesFree": "5%", "imagefs.available": "15%"}}}}'`,
-			"cos":          "Name all four in evictionHard of the node system configuration (gcloud container node-pools update --system-config-from-file).",
+			"cos":          "GKE sets the hard thresholds itself and offers only soft ones: recreate the node in its pool if they were changed, and waive the check if a new node is the same.",
 		}),
 	},
 	Judge: onKubelet(func(k node.KubeletState, _ Given) Finding {
