@@ -121,7 +121,7 @@ var securityAgentsContained = Check{
 		Why: "An agent that watches needs to read. One that can load modules, mount, or write the host's files is a way to root on every node at once, for whoever owns the vendor's update server.",
 		How: "Antivirus, sensors and scanners alike, by the list in profiles/common.yaml. Watching takes BPF, PERFMON, SYS_PTRACE, SYS_RESOURCE, DAC_READ_SEARCH and read-only mounts: those pass. A capability to change the kernel or the host (SYS_ADMIN, SYS_MODULE, SYS_RAWIO, SYS_BOOT, MAC_ADMIN, MAC_OVERRIDE), a writable mount of the host's own folders, and root on the host outside a container without no_new_privs do not.",
 		Remedy: map[string]string{
-			"": "Falco, Tetragon and others run with a modern eBPF probe and named capabilities in place of privileged: true (Falco: driver.kind=modern_ebpf, leastPrivileged=true); mount what they read with readOnly: true. An agent as a service: NoNewPrivileges=yes and a CapabilityBoundingSet= in a drop-in.",
+			"": "Falco, Tetragon and others run with a modern eBPF probe and named capabilities in place of privileged: true (Falco: driver.kind=modern_ebpf, driver.modernEbpf.leastPrivileged=true); mount what they read with readOnly: true. An agent as a service: NoNewPrivileges=yes and a CapabilityBoundingSet= in a drop-in.",
 		},
 	},
 	Judge: On2(node.Agents.Parts("running"), node.OS.Parts("init", "pidNamespace"), func(v node.AgentState, o node.System, g Given) Finding {

@@ -103,7 +103,7 @@ var auditPresent = Check{
 			"talos":         "Run a sensor as a DaemonSet (Tetragon or Falco with the modern eBPF driver) and declare it in a site overlay as container:NAME.",
 			"flatcar":       "systemctl enable --now systemd-journald-audit.socket, and take audit=0 off the command line.",
 			"bottlerocket":  "Run a sensor as a DaemonSet and declare it in a site overlay: the system has no auditd to turn on.",
-			"fedora-coreos": "systemctl enable --now auditd; rules go into /etc/audit/rules.d.",
+			"fedora-coreos": "systemctl enable --now auditd, after rpm-ostree install audit where the release has no auditd; rules go into /etc/audit/rules.d.",
 			"cos":           "On GKE deploy the cos-auditd-logging DaemonSet, which turns cloud-audit-setup on.",
 			"":              "Install and start auditd or a sensor; take audit=0 off the kernel's command line.",
 		},

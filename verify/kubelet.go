@@ -198,8 +198,9 @@ var KubeletClientCASet = Check{
 		Why: "Without a certificate authority the kubelet accepts no client certificate, and callers such as the API server have to come with a token or anonymously.",
 		How: "authentication.x509.clientCAFile as it takes effect has to name a file that exists. What is in the file is not read.",
 		Remedy: kubeletRemedy("authentication: {x509: {clientCAFile: /etc/kubernetes/pki/ca.crt}}", "client-ca-file=PATH", map[string]string{
-			"talos":        "Talos sets it and refuses another value, except where machine.kubelet.skipNodeRegistration makes the kubelet a standalone one: take that out of the machine configuration (talosctl patch machineconfig).",
-			"bottlerocket": "Bottlerocket sets it from settings.kubernetes.cluster-certificate, except in standalone mode: apiclient set kubernetes.standalone-mode=false.",
+			"talos":         "Talos sets it and refuses another value, except where machine.kubelet.skipNodeRegistration makes the kubelet a standalone one: take that out of the machine configuration (talosctl patch machineconfig).",
+			"fedora-coreos": "OpenShift sets it to /etc/kubernetes/kubelet-ca.crt: take clientCAFile out of KubeletConfig resources and MachineConfigs. Elsewhere write authentication: {x509: {clientCAFile: PATH}} into the file that --config names, and restart the kubelet.",
+			"bottlerocket":  "Bottlerocket sets it from settings.kubernetes.cluster-certificate, except in standalone mode: apiclient set kubernetes.standalone-mode=false.",
 		}),
 	},
 	Judge: onKubelet(func(k node.KubeletState, g Given) Finding {
@@ -286,8 +287,9 @@ var KubeletTLSFloor = Check{
 		Why: "Commands and logs of every pod go over the kubelet's port; an old protocol or cipher lets them be read or changed on the way.",
 		How: "tlsMinVersion as it takes effect has to be VersionTLS12 (the kubelet's default) or VersionTLS13. Where tlsCipherSuites is set and the floor is 1.2, every suite in it has to be one that CIS 4.2.12 lists; where it is not set, Go chooses. The port itself is not probed.",
 		Remedy: kubeletRemedy("tlsMinVersion: VersionTLS12", "tls-min-version=VersionTLS12", map[string]string{
-			"talos":        "Talos sets VersionTLS13 and refuses another value in machine.kubelet.extraConfig: take tls-min-version and tls-cipher-suites out of machine.kubelet.extraArgs (talosctl patch machineconfig).",
-			"bottlerocket": "Bottlerocket sets the cipher suites itself and has no setting for them: update the system (apiclient update apply).",
+			"talos":         "Talos sets VersionTLS13 and refuses another value in machine.kubelet.extraConfig: take tls-min-version and tls-cipher-suites out of machine.kubelet.extraArgs (talosctl patch machineconfig).",
+			"fedora-coreos": "On OpenShift: a KubeletConfig resource with spec: {tlsSecurityProfile: {type: Intermediate}}, and no tlsMinVersion or tlsCipherSuites in its kubeletConfig. Elsewhere write tlsMinVersion: VersionTLS12 into the file that --config names, and restart the kubelet.",
+			"bottlerocket":  "Bottlerocket sets the cipher suites itself and has no setting for them: update the system (apiclient update apply).",
 		}),
 	},
 	Judge: onKubelet(func(k node.KubeletState, g Given) Finding {
@@ -329,7 +331,7 @@ var KubeletKernelDefaultsProtected = Check{
 	Refs:  []Ref{{sp80053, "CM-6"}, {sp80053, "SC-2"}},
 	Help: Help{
 		Why: "A kubelet that silently sets vm.overcommit_memory, kernel.panic and others itself hides that the system's own settings were changed or never made.",
-		How: "protectKernelDefaults as it takes effect has to be true; the kubelet's default is false, with --config and without.",
+		How: "protectKernelDefaults as it takes effect has to be true; the kubelet's default is false, with --config and without. Put right what kubelet-kernel-tunables finds before you set it: the kubelet does not start otherwise.",
 		Remedy: kubeletRemedy("protectKernelDefaults: true", "protect-kernel-defaults=true", map[string]string{
 			"talos":        "Talos sets it to true outside containers: take protectKernelDefaults out of machine.kubelet.extraConfig (talosctl patch machineconfig).",
 			"bottlerocket": "Newer releases of Bottlerocket set it to true, and there is no setting for it: update the system (apiclient update apply).",

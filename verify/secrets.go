@@ -115,7 +115,7 @@ var userDataClosed = Check{
 			"talos":         "STATE is mounted at /system/state with mode 0700: reboot the node, and look for the privileged pod that opened it.",
 			"flatcar":       "chmod 0600 /oem/config.ign or remove it after the first boot; hand secrets over by a short-lived URL instead of writing them into Ignition.",
 			"fedora-coreos": "chmod 0600 the file. ignition-delete-config.service removes the copy that VMware and VirtualBox keep; on OpenShift the encapsulated configuration is rewritten by the machine config daemon.",
-			"cos":           "Recreate the node: configure-helper writes kube-env with mode 0600. Turn on metadata concealment or Workload Identity, so that pods cannot read it from the metadata server either.",
+			"cos":           "Recreate the node: configure-helper writes kube-env with mode 0600. Workload Identity Federation for GKE keeps pods from reading it from the metadata server.",
 			"":              "chmod 0600 the file, chown root:root, and write such files with that mode from now on (cloud-init: permissions: '0600').",
 		},
 	},

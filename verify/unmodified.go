@@ -26,7 +26,7 @@ var imageUnmodified = Check{
 			"Extensions that only add something are listed beside the level and are no fault.",
 		Remedy: map[string]string{
 			"fedora-coreos": "rpm-ostree reset takes layered packages and overrides out; a reboot ends a development or transient unlock.",
-			"microos":       "Reboot.",
+			"microos":       "Reboot: microos-rw masks transactional-update below /run, and that ends with the boot.",
 			"flatcar":       "rmdir /var/lib/extensions.mutable/usr and reboot; replace developer images by released ones.",
 			"cos":           "Recreate the node without the debug image.",
 			"bottlerocket":  "Launch a node from an image that Bottlerocket published, in place of the one that was built here.",
