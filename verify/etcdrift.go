@@ -69,7 +69,7 @@ func judgeEtc(e node.EtcState, mounts []node.Mount, g Given) Finding {
 	}
 	slices.Sort(bad)
 	if len(bad) > 0 {
-		return fail("differs", fmt.Sprintf("%d paths of /etc differ from %s: %s", len(bad), e.Defaults, strings.Join(bad, ", ")), bad...)
+		return fail("differs", fmt.Sprintf("/etc differs from %s: %s", e.Defaults, strings.Join(bad, ", ")), bad...)
 	}
 	return pass("as-shipped", fmt.Sprintf("%d entries of %s are in /etc as the image has them; %d differences are such as the profile declares", e.Compared, e.Defaults, declared))
 }

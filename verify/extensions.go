@@ -67,9 +67,9 @@ func judgeExtensions(offered []node.OfferedExtension, mounts []node.Mount, g Giv
 	}
 	switch {
 	case len(bad) > 0:
-		return fail("undeclared", fmt.Sprintf("%d extensions of the OS image are not what was declared: %s", len(bad), strings.Join(bad, "; ")), bad...)
+		return fail("undeclared", "extensions of the OS image that are not what was declared: "+strings.Join(bad, "; "), bad...)
 	case len(good) > 0:
-		return pass("declared", fmt.Sprintf("%d extensions of the OS image, all of the image or declared: %s", len(good), strings.Join(good, "; ")), good...)
+		return pass("declared", fmt.Sprintf("all extensions of the OS image (%d) are of the image or declared: %s", len(good), strings.Join(good, "; ")), good...)
 	}
 	return pass("none", "the OS image has no extensions")
 }

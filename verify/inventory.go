@@ -174,11 +174,11 @@ func judgeDeclared(s writable, g Given) Finding {
 	switch {
 	case len(different) > 0:
 		return failNaming("changed", slices.Concat(different, strange), func(n int) string {
-			return fmt.Sprintf("%d executables are not declared, or have another content than is declared", n)
+			return fmt.Sprintf("executables that are not declared, or have another content than is declared (%d)", n)
 		})
 	case len(strange) > 0:
 		return failNaming("undeclared", strange, func(n int) string {
-			return fmt.Sprintf("%d executables lie on writable storage that nobody declared", n)
+			return fmt.Sprintf("executables on writable storage that nobody declared (%d)", n)
 		})
 	case len(open) > 0:
 		return unknown("not-hashed", fmt.Sprintf("%d executables are declared with a digest and could not be hashed: %s", len(open), strings.Join(open, "; ")), open...)
@@ -250,7 +250,7 @@ func judgeRights(s writable, code, what string, places []profiles.Place, gives f
 		}
 	}
 	if len(bad) > 0 {
-		return failNaming(code, bad, func(n int) string { return fmt.Sprintf("there are %d %s on writable storage", n, what) })
+		return failNaming(code, bad, func(n int) string { return fmt.Sprintf("%s on writable storage (%d)", what, n) })
 	}
 	return pass("none", fmt.Sprintf("of %d executables outside the image none does; %d that would are declared, %d are disarmed by nosuid", len(s.files), known, inert))
 }
@@ -281,7 +281,7 @@ var noWorldWritableExecutables = Check{
 			}
 		}
 		if len(bad) > 0 {
-			return failNaming("world-writable", bad, func(n int) string { return fmt.Sprintf("everybody can change or replace %d executables", n) })
+			return failNaming("world-writable", bad, func(n int) string { return fmt.Sprintf("executables that everybody can change or replace (%d)", n) })
 		}
 		return pass("closed", fmt.Sprintf("none of %d executables outside the image", len(s.files)))
 	}),
@@ -319,7 +319,7 @@ var executablesOwnedByRoot = Check{
 			}
 		}
 		if len(bad) > 0 {
-			return failNaming("not-roots", bad, func(n int) string { return fmt.Sprintf("somebody beside root can change %d declared executables", n) })
+			return failNaming("not-roots", bad, func(n int) string { return fmt.Sprintf("declared executables that not only root can change (%d)", n) })
 		}
 		return pass("roots", fmt.Sprintf("all %d declared executables on writable storage belong to root", of))
 	}),

@@ -41,7 +41,7 @@ var noPreload = Check{
 			}
 		}
 		if len(bad) > 0 {
-			return failNaming("preload", bad, func(n int) string { return fmt.Sprintf("libraries are forced into host programs in %d places", n) })
+			return failNaming("preload", bad, func(n int) string { return fmt.Sprintf("libraries that are forced into host programs (%d)", n) })
 		}
 		return wholeMachine(s, pass("none", "neither /etc/ld.so.preload nor the environment of a host process forces a library on it that nobody declared"))
 	}),
@@ -82,7 +82,7 @@ var libraryPathsFromImage = Check{
 			}
 		}
 		if len(bad) > 0 {
-			return failNaming("outside-image", bad, func(n int) string { return fmt.Sprintf("%d programs look for libraries outside the image", n) })
+			return failNaming("outside-image", bad, func(n int) string { return fmt.Sprintf("programs that look for libraries outside the image (%d)", n) })
 		}
 		return wholeMachine(s, pass("from-image", "no host process was started with a folder outside the image in LD_LIBRARY_PATH"))
 	}),

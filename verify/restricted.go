@@ -61,7 +61,7 @@ func judgeRestricted(mounts []node.Mount, g Given) Finding {
 	}
 	switch {
 	case len(bad) > 0:
-		return fail("unrestricted", fmt.Sprintf("%d places are mounted without the restrictions that the system ships: %s", len(bad), strings.Join(bad, "; ")), bad...)
+		return fail("unrestricted", "mounted without the restrictions that the system ships: "+strings.Join(bad, "; "), bad...)
 	case len(good) == 0:
 		return notApplicable("nothing-expected", "the profile expects no restrictions of writable mounts")
 	}

@@ -180,7 +180,7 @@ var sshKeysDeclared = Check{
 		}
 		switch {
 		case len(bad) > 0:
-			return fail("undeclared-key", fmt.Sprintf("%d keys that nobody has declared: %s", len(bad), strings.Join(bad, "; ")), bad...)
+			return fail("undeclared-key", "keys that nobody has declared: "+strings.Join(bad, "; "), bad...)
 		case len(elsewhere) > 0:
 			return unknown("keys-elsewhere", "which keys sshd takes is not in files alone: "+strings.Join(elsewhere, "; "), elsewhere...)
 		case len(declared) > 0:
