@@ -324,7 +324,7 @@ func (t table) finding(b *strings.Builder, f verify.Finding, hint bool) {
 		lead = "\n" + strings.Repeat(" ", indent)
 	}
 	reason := clean(f.Reason)
-	if !t.every {
+	if t.verbose || !t.every { // verbose, the items follow
 		reason = brief(reason)
 	}
 	lines := wrap(reason, t.width-indent)
