@@ -152,9 +152,9 @@ var singleSuperuser = Check{
 			}
 		}
 		if len(bad) > 0 {
-			return fail("second-root", "accounts that are root by another name: "+strings.Join(bad, ", "), bad...)
+			return fail("second-root", "accounts beside root with UID 0: "+strings.Join(bad, ", "), bad...)
 		}
-		return pass("one", fmt.Sprintf("of %d accounts none but root has the number 0", len(v.Accounts)))
+		return pass("one", fmt.Sprintf("of %d accounts none but root has UID 0", len(v.Accounts)))
 	}),
 }
 

@@ -133,7 +133,7 @@ func judgeAudit(p node.LogProgramState, l node.LogState, b node.BootState, s nod
 	case s.PIDNamespace != "initial":
 		return unknown("part-of-machine", "nothing was seen that watches the node, and process 1 is not that of the whole machine, or it is not known")
 	}
-	reason := "nobody keeps the kernel's audit records, and no sensor was seen"
+	reason := "nothing keeps the kernel's audit records, and no sensor runs"
 	if l.Audit.BuiltIn == "no" {
 		reason = "this kernel has no audit built in, and no sensor was seen"
 	}

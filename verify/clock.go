@@ -34,7 +34,7 @@ var clockSynchronised = Check{
 		case "yes":
 			return pass("synchronised", "the kernel holds the clock for synchronised")
 		case "no":
-			return fail("unsynchronised", "the kernel does not hold the clock for synchronised: nobody corrects it, or has not for hours", "clock")
+			return fail("unsynchronised", "the kernel reports the clock as not synchronised: nothing corrects it, or nothing has for hours", "clock")
 		}
 		return unsaid("whether its clock is synchronised")
 	}),
@@ -60,7 +60,7 @@ var clockErrorSmall = Check{
 		if c.Offset == "" || c.Bound == "" {
 			return unsaid("how far its clock may be off")
 		}
-		reason := fmt.Sprintf("what the clock is estimated to be off by is %s, and the kernel's bound of that is %s", c.Offset, c.Bound)
+		reason := fmt.Sprintf("the clock's estimated error is %s, and the kernel's bound for it is %s", c.Offset, c.Bound)
 		if c.Offset == "1 s or more" || c.Bound != "under 2 s" {
 			return fail("large", reason, "clock")
 		}

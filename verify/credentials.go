@@ -286,7 +286,7 @@ func judgeBootstrap(s node.CredentialState, k node.KubeletState, g Given) Findin
 	case len(open) > 0:
 		return unknown("unread", "what credential is in "+strings.Join(open, ", ")+" could not be read", open...)
 	case len(ended) > 0:
-		return pass("ended", "the certificate in it has ended: "+strings.Join(ended, ", "), ended...)
+		return pass("ended", "the certificate in it has expired: "+strings.Join(ended, ", "), ended...)
 	case len(declared) > 0:
 		return pass("declared", "the system keeps it by design: "+strings.Join(declared, ", "), declared...)
 	case len(named) > 0:
@@ -351,7 +351,7 @@ func judgeClientCertificate(s node.CredentialState, at time.Time) Finding {
 		until := c.NotAfter
 		text := fmt.Sprintf("%s ends on %s", from, until.Format(time.RFC3339))
 		if !at.Before(until) {
-			return fail("ended", "the kubelet's certificate has ended: "+text, text)
+			return fail("ended", "the kubelet's certificate has expired: "+text, text)
 		}
 		found := pass("valid", "the kubelet's certificate in "+text, text)
 		found.Until = &until

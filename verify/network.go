@@ -91,7 +91,7 @@ var listenersDeclared = Check{
 			}
 		}
 		if len(beyond) > 0 {
-			return fail("undeclared", "beyond what is declared there listen: "+strings.Join(beyond, ", "), beyond...)
+			return fail("undeclared", "undeclared programs listen beyond loopback: "+strings.Join(beyond, ", "), beyond...)
 		}
 		return pass("declared-only", fmt.Sprintf("%d TCP sockets listen beyond loopback, all declared", len(declared)), declared...)
 	}),

@@ -74,7 +74,7 @@ func judgeMitigations(p node.ProcessorState, _ Given) Finding {
 	}
 	switch {
 	case len(bad) > 0:
-		return fail("vulnerable", fmt.Sprintf("the kernel calls the processors vulnerable to %d of %d flaws: %s", len(bad), len(p.Vulnerabilities), strings.Join(bad, "; ")), bad...)
+		return fail("vulnerable", fmt.Sprintf("the kernel reports the processors as vulnerable to %d of %d flaws: %s", len(bad), len(p.Vulnerabilities), strings.Join(bad, "; ")), bad...)
 	case len(open) > 0:
 		return unknown("kernel-unsure", fmt.Sprintf("the kernel does not know about %d of %d flaws: %s", len(open), len(p.Vulnerabilities), strings.Join(open, "; ")), open...)
 	}
