@@ -132,7 +132,7 @@ var singleSuperuser = Check{
 	Severity: Critical,
 	Refs:     slices.Concat(accountRefs, []Ref{{sp80053, "IA-2"}, {pciDSS, "8.2.1"}}),
 	Help: Help{
-		Why: "To the kernel the number is the user. A second account with number 0 is root by another name, and with a key or password of its own.",
+		Why: "To the kernel the UID is the user: a second account with UID 0 is root by another name, with a key or password of its own.",
 		How: "The third field of passwd(5) in /etc and in the user databases of the image.",
 		Remedy: map[string]string{
 			"":              "Find out who added it and when, before it goes: userdel -f NAME. Treat the node as broken into until that is known.",
@@ -166,7 +166,7 @@ var privilegeEscalationDeclared = Check{
 	Severity: High,
 	Refs:     slices.Concat(accessRefs, []Ref{{sp80053, "AC-6"}, {sp80053, "AC-6(9)"}, {cisControls, "5.4"}}),
 	Help: Help{
-		Why: "A rule of sudo, or a place in the group of docker or of the disks, is root for whoever has the account: the password of nobody is asked for.",
+		Why: "Whoever has an account with a sudo rule, or in a group such as docker or disk, can become root, mostly without any password.",
 		How: "Every rule of sudoers(5) with what it includes, by whom it is for, and the members of groups that lead to root (wheel, sudo, docker, podman, lxd, incus, libvirt, disk). root itself does not count. The profile names those that a system ships; a site overlay adds its own. Commands of rules stay on the node.",
 		Remedy: map[string]string{
 			"":              "gpasswd -d USER GROUP, or remove the file of /etc/sudoers.d; declare what is meant in a site overlay.",

@@ -64,7 +64,7 @@ var controlPlaneFilesClosed = Check{
 		{kubernetesSTIG, "V-242405"}, {kubernetesSTIG, "V-242408"}, {kubernetesSTIG, "V-242444"}, {kubernetesSTIG, "V-242445"}, {kubernetesSTIG, "V-242446"}, {kubernetesSTIG, "V-242459"}, {kubernetesSTIG, "V-242460"}, {sp80053, "CM-5(6)"},
 	},
 	Help: Help{
-		Why: "Who writes a manifest starts a pod as root without asking the API server; who reads etcd's data has every Secret of the cluster.",
+		Why: "Whoever writes a manifest starts a pod as root without asking the API server; whoever reads etcd's data has every Secret of the cluster.",
 		How: "Static pods in the folder that the kubelet names, admin.conf, super-admin.conf, controller-manager.conf and scheduler.conf: 0600 or closer, owned by root. The folder of etcd's data: 0700 or closer, owned by root or by the user that the profile declares for etcd. On a worker (told as in no-admin-credentials) there is nothing to judge.",
 		Remedy: map[string]string{
 			"talos": "Talos has no manifests in files, and sets 0700 and user 60 on /var/lib/etcd: reboot the node, and look for the privileged pod that changed it.",
@@ -120,7 +120,7 @@ var cniFilesClosed = Check{
 	Title: "only root can read or change the configuration of network plugins",
 	Refs:  []Ref{{cisKubernetes, "1.1.9"}, {cisKubernetes, "1.1.10"}, {sp80053, "CM-5(6)"}},
 	Help: Help{
-		Why: "Who writes there chooses a program that the container runtime starts as root for every pod; some plugins keep a kubeconfig there.",
+		Why: "Whoever writes there chooses a program that the container runtime starts as root for every pod; some plugins keep a kubeconfig there.",
 		How: "Every file in /etc/cni/net.d, in /etc/kubernetes/cni/net.d of OpenShift and in the folder of k3s: 0600 or closer and root's, as CIS asks on every node. A file that others may read, and that only root may change, passes where the profile declares it. Another folder in the runtime's configuration is not followed.",
 		Remedy: map[string]string{
 			"": "Set mode 0600 and owner root where the file is written, which is often an init container of the plugin's DaemonSet, or declare it in a site overlay.",

@@ -84,7 +84,7 @@ var noAdminCredentials = Check{
 	Refs:  slices.Concat(credentialRefs, []Ref{{sp80053, "IA-5(7)"}, {pciContainers, "1.4"}}),
 	Help: Help{
 		Why: "A worker is expected to be lost one day. With admin.conf, a talosconfig or a key of etcd on it, the whole cluster is lost with it.",
-		How: "Kubeconfigs whose client certificate is of the group system:masters, admin.conf, super-admin.conf, k3s.yaml and rke2.yaml, talosconfigs, certificates of system:masters, keys of etcd, and every kubeconfig with a credential in a home directory. On a worker none may lie anywhere that is looked at; on a control plane they belong where kubeadm, Talos or the distribution puts them, and not in home directories. A control plane is one where kube-apiserver, etcd, a controller manager or scheduler runs on the host or its network, or is a static pod, or where k3s or RKE2 runs as server; on a node that runs none of these it is a worker.",
+		How: "Kubeconfigs whose client certificate is of the group system:masters, admin.conf, super-admin.conf, k3s.yaml and rke2.yaml, talosconfigs, certificates of system:masters, keys of etcd, and every kubeconfig with a credential in a home directory. On a worker none may lie in any place that is searched; on a control plane they belong where kubeadm, Talos or the distribution puts them, and not in home directories. A control plane is one where kube-apiserver, etcd, a controller manager or scheduler runs on the host or its network, or is a static pod, or where k3s or RKE2 runs as server; on a node that runs none of these it is a worker.",
 		Remedy: map[string]string{
 			"talos": "Remove the kubeconfig or talosconfig that somebody copied to the node (it can only be below /var), and issue it anew: talosctl config new, talosctl kubeconfig. The old one stays valid until its certificate ends.",
 			"":      "Remove the file. Its certificate stays valid until it ends: where it may have been read, bind the group anew or rotate the certificate authority. On control planes work with kubectl from elsewhere, or with KUBECONFIG=/etc/kubernetes/admin.conf as root.",
@@ -302,7 +302,7 @@ var nodeClientCertificateValid = Check{
 	Title: "the kubelet's client certificate for the API server is valid",
 	Refs:  []Ref{{sp80053, "IA-5(2)"}, {sp80053, "SC-17"}, {iso27001, "8.24"}},
 	Help: Help{
-		Why: "A node whose certificate ends drops out of the cluster at that moment, and with kubeadm's default of one year all nodes of one day do so together.",
+		Why: "A node whose certificate expires drops out of the cluster at that moment; with a life of one year, all nodes that joined on one day do so together.",
 		How: "The end of the certificate in the kubelet's kubeconfig, or of the file that it names (kubelet-client-current.pem, all links followed). The verdict holds until that date. A kubelet that has its credential fetched by a program has no certificate that could end.",
 		Remedy: map[string]string{
 			"talos":        "talosctl service kubelet restart makes it ask for a new one; where that is refused, look at pending requests with kubectl get csr.",

@@ -140,7 +140,7 @@ var writableExecutablesDeclared = Check{
 	},
 	ImageOnly: true,
 	Help: Help{
-		Why: "What an intruder wants to have after the next reboot he has to put where the image does not reach. A full list of what can be run from there, each file by its digest, is what an antivirus scan of such a host would come down to.",
+		Why: "An intruder who wants to survive a reboot has to store a program where the image does not reach. A full list of what can be run from there, each file with its digest, is what an antivirus scan of such a host comes down to.",
 		How: "Once an hour /opt, /usr/local, /etc, /home, /root, /var/lib, /var/tmp, /tmp, /dev/shm and /run are looked through, without the storage of containers, for regular files with a permission to execute them or a setuid bit. Each is hashed. Left out are files on mounts of the image, copies of the image's own files, and what lies on a mount with noexec. A place of the profile or of a site overlay must name each of the rest, and where it names a digest, the file must have that.",
 		Remedy: map[string]string{
 			"talos":        "Nothing but network plugins belongs into /opt here. Ship programs as a system extension in the installer image, and wipe what is left of others: talosctl reset --system-labels-to-wipe EPHEMERAL.",
@@ -263,7 +263,7 @@ var noWorldWritableExecutables = Check{
 	Severity: High,
 	Refs:     []Ref{{sp80053, "CM-5(6)"}, {sp80053, "AC-6"}, {osSRG, "SRG-OS-000259-GPOS-00100"}},
 	Help: Help{
-		Why: "If everybody may write a program, or the folder that it is in, then a process without any right on the node, or a container that has the folder mounted, chooses what the next one to start it runs, and that is often root.",
+		Why: "Where everybody may write a program or its folder, an unprivileged process, or a container that has the folder mounted, decides what the next caller runs, and that caller is often root.",
 		How: "Every executable outside the image must lack the write permission for others, and so must each folder on the way to it, unless the folder is sticky as /tmp is. What lies on a mount with noexec is left out.",
 		Remedy: map[string]string{
 			"": "chmod o-w the file or the folder that is named, then compare the file with its source: it may have been changed already.",

@@ -148,7 +148,7 @@ var KubeletReadOnlyPortClosed = Check{
 		{sp80053, "CM-7"}, {sp80053, "SC-8"}, {pciDSS, "2.2.4"},
 	},
 	Help: Help{
-		Why: "The read-only port tells whoever asks, without TLS and without a name, which pods run here, with their environment as far as it is in their specification.",
+		Why: "The read-only port tells whoever asks, without TLS or authentication, which pods run here and what their specifications hold, environment variables included.",
 		How: "readOnlyPort as it takes effect has to be 0 (the default is 0 with --config and 10255 without), and no kubelet may listen on that port or on 10255.",
 		Remedy: kubeletRemedy("readOnlyPort: 0", "read-only-port=0", map[string]string{
 			"talos":        "Talos leaves the port closed: take readOnlyPort out of machine.kubelet.extraConfig and read-only-port out of machine.kubelet.extraArgs (talosctl patch machineconfig).",

@@ -107,7 +107,7 @@ var KubeletClientCAClosed = Check{
 		{sp80053, "CM-5"}, {pciDSS, "7.2.5"},
 	},
 	Help: Help{
-		Why: "Whoever writes a certificate authority of his own into that file calls the kubelet as whom he likes.",
+		Why: "Whoever can add a certificate authority to that file can call the kubelet under any name.",
 		How: "The file that authentication.x509.clientCAFile names has to belong to root and its group and to have mode 0644 or less, which is what both CIS and the STIG ask for.",
 		Remedy: map[string]string{
 			"":              "chown root:root and chmod 0644 the file that clientCAFile names.",

@@ -103,7 +103,7 @@ func (w writtenForm) check() Check {
 		ID: w.id, Rev: 1, Topic: KubeletTopic, Severity: Low, Title: w.title,
 		Refs: []Ref{{kubernetesSTIG, w.rule}, {sp80053, "CM-6"}},
 		Help: Help{
-			Why:    fmt.Sprintf("An auditor who follows %s looks for the text and not for the effect: what is right by default is written up all the same.", w.rule),
+			Why:    fmt.Sprintf("%s of the DISA Kubernetes STIG asks for the text and not for the effect: an auditor writes up even what is right by default.", w.rule),
 			How:    how,
 			Remedy: w.remedy(),
 		},

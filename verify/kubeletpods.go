@@ -141,7 +141,7 @@ var KubeletImageCollectionOn = Check{
 	Title: "the kubelet removes unused images before the disk is full",
 	Refs:  []Ref{{sp80053, "SC-5"}, {sp80053, "SI-2(6)"}},
 	Help: Help{
-		Why: "Images that nothing uses stay for ever, with the holes that they had: a pod may start one that no registry would still give out, until the disk is full.",
+		Why: "Without it unused images stay for ever, with their vulnerabilities: a pod can start one that no registry offers any more, and the disk fills up.",
 		How: "imageGCHighThresholdPercent as it takes effect has to be below 100, which switches the collection off. The default is 85.",
 		Remedy: kubeletRemedy("imageGCHighThresholdPercent: 85", "image-gc-high-threshold=85", map[string]string{
 			"bottlerocket": "apiclient set kubernetes.image-gc-high-threshold-percent=85",

@@ -43,7 +43,7 @@ var kubeletRefusesStrangers = Check{
 		{cisKubernetes, "4.2.1"}, {kubernetesSTIG, "V-242391"}, {grundschutz, "APP.4.4.A7"},
 	},
 	Help: Help{
-		Why: "A configuration says what should be. Whether the kubelet that runs now tells anybody which pods it has, and with that lets anybody into them, only its port can say.",
+		Why: "A configuration says what should be. Whether the kubelet that runs now answers anybody, only its port can say.",
 		How: "Once an hour the agent asks its own node's kubelet for /pods over TLS, without credentials, at the node's own address. 401 says that it wants to know who calls. 403 says that it let the anonymous user in and that an authorization rule refused it: this passes, and rests on that rule. Any other answer fails. The body is never read.",
 		Remedy: map[string]string{
 			"talos":        "Look in the machine configuration for machine.kubelet.skipNodeRegistration and for anonymous-auth under machine.kubelet.extraArgs, take them out and restart the kubelet: talosctl service kubelet restart.",
@@ -115,7 +115,7 @@ var kubeletCertificateValid = Check{
 	Severity: Medium,
 	Refs:     []Ref{{sp80053, "SC-17"}, {sp80053, "IA-5(2)"}},
 	Help: Help{
-		Why: "When it expires, logs, exec and metrics of this node stop, and the usual quick repair is to tell callers not to check it any more.",
+		Why: "When it expires, logs, exec and metrics of this node stop, and the usual quick fix is to stop verifying it.",
 		How: "The dates of the first certificate that the port serves, against the clock of whoever judges. The verdict turns by itself at that date. Whether it will be renewed in time is not foreseen.",
 		Remedy: map[string]string{
 			"talos":        "Restart the kubelet, which makes a new one: talosctl service kubelet restart; where rotate-server-certificates is on, approve the request that waits (kubectl get csr).",

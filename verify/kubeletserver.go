@@ -21,7 +21,7 @@ var KubeletStreamsTimeOut = Check{
 	Title: "the kubelet ends idle exec, attach and port-forward sessions",
 	Refs:  []Ref{{cisKubernetes, "4.2.5"}, {sp80053, "SC-10"}, {sp80053, "AC-12"}},
 	Help: Help{
-		Why: "A session into a container that never ends holds a connection and is there for whoever comes to the keyboard that it was left at.",
+		Why: "A session into a container that never ends holds a connection, and is open to whoever finds the terminal that it was left in.",
 		How: "streamingConnectionIdleTimeout as it takes effect has to be more than 0. The default is 4h, which also a 0 in the file of --config stands for; a 0 as an argument means never. From 1.34 on the setting has no effect: the container runtime's own timeout counts.",
 		Remedy: kubeletRemedy("streamingConnectionIdleTimeout: 5m", "streaming-connection-idle-timeout=5m", map[string]string{
 			"bottlerocket": "Bottlerocket leaves the timeout at its default of 4h and has no setting for it; another value means that something changed /etc/kubernetes/kubelet/config: replace the node.",
@@ -149,7 +149,7 @@ var KubeletHealthzLocal = Check{
 	Title: "the kubelet's health port listens on loopback only",
 	Refs:  []Ref{{sp80053, "CM-7"}, {sp80053, "SC-7"}, {pciDSS, "2.2.4"}},
 	Help: Help{
-		Why: "The health port asks nobody for a name and speaks no TLS; on the network it is one more program that strangers reach.",
+		Why: "The health port has neither authentication nor TLS; on the network it is one more service that strangers reach.",
 		How: "healthzBindAddress as it takes effect has to be a loopback address (the default is 127.0.0.1), or healthzPort 0.",
 		Remedy: kubeletRemedy("healthzBindAddress: 127.0.0.1", "healthz-bind-address=127.0.0.1", map[string]string{
 			"bottlerocket": "Bottlerocket leaves healthzBindAddress at 127.0.0.1 and has no setting for it: apiclient reboot, its files in /etc are made anew.",

@@ -14,7 +14,7 @@ var KubeletAuthenticationWebhook = Check{
 	Title: "the kubelet has the API server verify the tokens of its callers",
 	Refs:  []Ref{{sp80053, "IA-9"}, {sp80053, "AC-3"}},
 	Help: Help{
-		Why: "Where the kubelet knows no tokens, what has only a token (Prometheus, metrics adapters) is let in by the read-only port or anonymously, and such a port is opened for all.",
+		Why: "A kubelet that verifies no tokens shuts out clients that have nothing else (Prometheus, metrics adapters). They are then let in anonymously or by the read-only port, and with them everybody.",
 		How: "authentication.webhook.enabled as it takes effect: the kubelet's default is true with --config and false without. It has to be true.",
 		Remedy: kubeletRemedy("authentication: {webhook: {enabled: true}}", "authentication-token-webhook=true", map[string]string{
 			"talos":        "Talos sets authentication.webhook.enabled to true, except where machine.kubelet.skipNodeRegistration makes the kubelet a standalone one: leave that out of the machine configuration (talosctl patch machineconfig).",

@@ -120,7 +120,7 @@ var noRemovableMedia = Check{
 	Severity: Low,
 	Refs:     []Ref{{sp80053, "MP-7"}, {pciDSS, "5.3.3"}, {cisControls, "10.3"}, {sleMicroSTIG, "SLEM-05-291015"}, {grundschutz, "SYS.1.3.A3"}},
 	Help: Help{
-		Why: "A stick in a node brings files in and data out past every network control, and its owner has stood beside the machine.",
+		Why: "A USB stick brings files in and data out past every network control, and somebody stood beside the machine to plug it in.",
 		How: "Block devices that sysfs shows on USB and that hold something, and host processes that mount what is plugged in (udisksd, udiskie, usbmount, automount). Whether the kernel has a driver for USB storage now is told and is no failure: one that is part of the kernel does nothing without a device.",
 		Remedy: map[string]string{
 			"":              "Pull it out; write \"install usb-storage /bin/false\" into /etc/modprobe.d/usb-storage.conf, and systemctl mask --now udisks2.service.",

@@ -70,7 +70,7 @@ var listenersDeclared = Check{
 	Severity: High,
 	Refs:     networkRefs,
 	Help: Help{
-		Why: "Every open port is a door, and these systems ship with few. One that nobody has declared is a tool that somebody left, or one that somebody brought.",
+		Why: "These systems ship with few open ports. One that nobody has declared belongs to a tool that somebody left behind, or to an intruder.",
 		How: "Every TCP socket that listens in the host's network namespace, beyond loopback, has to be one of the profile's or of a site overlay's: by program and port. Pods with hostNetwork count, with the program in their container; pods with a network of their own do not. UDP is not judged.",
 		Remedy: map[string]string{
 			"talos":        "Find the pod with hostNetwork or the extension that listens (talosctl netstat -l -p) and remove it, or declare program and port in a site overlay.",
@@ -147,7 +147,7 @@ var noLegacyPorts = Check{
 	Severity: High,
 	Refs:     slices.Concat(networkRefs, []Ref{{cisKubernetes, "4.2.4"}}),
 	Help: Help{
-		Why: "These ports tell whoever reaches them which pods run here and how, or hand over the node, and ask nobody for a name. Network scanners look for them first.",
+		Why: "These ports tell whoever reaches them which pods run here and how, or hand over the node, without authentication. Network scanners look for them first.",
 		How: "No TCP socket beyond loopback may listen on 2375, 2376, 4194, 10248, 10251, 10252 or 10255, whatever program has it; of an API server not on 8080 either. 10256 is kube-proxy's health, which load balancers have to reach, and is no finding.",
 		Remedy: map[string]string{
 			"talos":        "Take healthzBindAddress and readOnlyPort out of machine.kubelet.extraConfig (talosctl patch machineconfig); the rest are pods with hostNetwork.",

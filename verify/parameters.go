@@ -91,7 +91,7 @@ var unprivilegedBPFOff = Check{
 	Title: "eBPF is closed to unprivileged users, and its JIT compiler is hardened",
 	Refs:  parameterRefs(Ref{sp80053, "CM-7"}, Ref{sp80053, "SI-16"}, Ref{cisBottlerocket, "1.4.3"}),
 	Help: Help{
-		Why:    "The verifier of eBPF programs has let through programs that read and write the whole kernel, again and again. Nobody in a container needs it.",
+		Why:    "The verifier of eBPF programs has repeatedly let through programs that read and write all of the kernel's memory. Ordinary workloads do not need it.",
 		How:    "kernel.unprivileged_bpf_disabled and net.core.bpf_jit_harden are compared with the profile's list. A kernel without bpf(2) passes; a compiler parameter that the reader could not see because it is in another network namespace leaves it unknown.",
 		Remedy: parameterRemedy("kernel.unprivileged_bpf_disabled", "1", bpfParameters...),
 	},
@@ -139,7 +139,7 @@ var kubeletKernelTunables = Check{
 	Title: "the kernel parameters that the kubelet relies on have the values that it expects",
 	Refs:  parameterRefs(Ref{kubernetesSTIG, "V-242434"}, Ref{cisKubernetes, "4.2.6"}),
 	Help: Help{
-		Why:    "The kubelet counts on a kernel that overcommits, kills by need and reboots after a panic. With protectKernelDefaults it refuses to start where that is not so; without, it sets the values itself, and somebody changed them after.",
+		Why:    "The kubelet relies on a kernel that overcommits memory, kills processes when it runs out, and reboots after a panic. With protectKernelDefaults it refuses to start on another; without, it sets the values itself, and other values were set afterwards.",
 		How:    "vm.overcommit_memory, vm.panic_on_oom, kernel.panic, kernel.panic_on_oops and the root limits of keys are compared with the profile's list, which has the values of the kubelet's pkg/util/sysctl. Not applicable where no kubelet runs.",
 		Remedy: parameterRemedy("vm.overcommit_memory", "1", kubeletParameters...),
 	},

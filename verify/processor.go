@@ -40,7 +40,7 @@ var cpuMitigationsOn = Check{
 	Title: "the kernel reports no processor vulnerability without a mitigation",
 	Refs:  []Ref{{sp80053, "SI-16"}, {sp80053, "SC-39"}, {sp80053, "SC-4"}, {iso27001, "8.9"}},
 	Help: Help{
-		Why: "Spectre, Meltdown and what followed let a container read the memory of its neighbours and of the kernel. What helps is partly in the kernel, partly in microcode, partly in the hypervisor; the kernel says what holds here.",
+		Why: "Spectre, Meltdown and what followed let a container read the memory of its neighbours and of the kernel. The mitigations are partly in the kernel, partly in microcode, partly in the hypervisor; the kernel says which of them hold here.",
 		How: "Every file of /sys/devices/system/cpu/vulnerabilities is read. A line that says Vulnerable, or names a part that is, fails. What concerns guests of KVM alone (\"KVM: Vulnerable\") does not, and neither does \"SMT vulnerable\" behind a mitigation. Where the kernel itself does not know, the answer is unknown.",
 		Remedy: map[string]string{
 			"talos":         "Take mitigations=off out of the schematic's kernel arguments, add the extension intel-ucode or amd-ucode, and move virtual machines to a type whose hypervisor passes the microcode's features on.",

@@ -203,7 +203,7 @@ var runtimeSocketUnreached = Check{
 	Severity: Critical,
 	Refs:     runtimeRefs,
 	Help: Help{
-		Why: "A container that can open the socket of the engine or of the system's API can leave its walls whenever it wants. It needs no privilege for that, only a mount of the socket, of /run or of /.",
+		Why: "A container that can open the socket of the engine or of the system's API can take over the node whenever it wants. It needs no privilege for that, only a mount of the socket, of /run or of /.",
 		How: "The mount table, user and groups of every container process are compared with the path, owner and mode of every runtime socket, without opening one. A container counts if a mount leads it to a socket and its user or group may write to it. A container that mounts / to look at the host counts too, whatever it means to do.",
 		Remedy: map[string]string{
 			"talos":        "Remove the hostPath (/run, /system, /) from the workload, or give it one folder that holds no socket. What needs the machine API goes through apid with kubernetesTalosAPIAccess and a role.",

@@ -127,7 +127,7 @@ var runtimeConfigClosed = Check{
 	Severity: High,
 	Refs:     []Ref{{sp80053, "CM-5"}, {sp80053, "AC-3"}, {sp800190, "4.5.5"}, {iso27001, "8.9"}, {pciDSS, "7.2.5"}},
 	Help: Help{
-		Why: "The engine's configuration names the programs that it runs as root. Who can write it is root at the next restart.",
+		Why: "The engine's configuration names the programs that it runs as root. Whoever can write it is root at the next restart.",
 		How: "Every file that the engine reads, imports and drop-ins included, and every folder above it, must belong to root and be writable by nobody else. A folder with the sticky bit passes where the file itself does.",
 		Remedy: map[string]string{
 			"": "chown root:root and chmod go-w the file or folder that the finding names, and put that into what provisions the node (Ignition: storage.files with mode 0644).",

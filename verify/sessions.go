@@ -49,7 +49,7 @@ var nobodyLoggedIn = Check{
 	Severity: High,
 	Refs:     sessionRefs,
 	Help: Help{
-		Why: "A person on a node can do what no reconciliation sees. While it lasts it should be known who it is, and what for.",
+		Why: "A person on a node can change what no reconciliation sees. While the session lasts, it should be known who it is and why.",
 		How: "Sessions of people as systemd-logind lists them (those of cron and of a user's own manager are none, nor is one that is closing), entries of utmp whose process still runs, and shells with a terminal in the host's own file system, however they got there. A shell with a terminal in a pod's cgroup is the matter of no-debug-session.",
 		Remedy: map[string]string{
 			"":              "loginctl list-sessions and who tell who it is; loginctl terminate-session ID ends it. Tie what must be to a waiver with an end.",

@@ -105,7 +105,7 @@ var ReservationSized = Check{
 	Refs:  slices.Concat(reservationRefs, []Ref{{sp80053, "SC-5(2)"}}),
 	Help: Help{
 		Why: "The more memory and pods a node has, the more its kubelet and runtime need. A reservation that was right for a small node is a promise that a large one breaks.",
-		How: "Memory of kubeReserved and systemReserved together is put beside the formulas of GKE (255 MiB below 1 GiB; else 25 % of the first 4 GiB, 20 % of the next 4, 10 % of the next 8, 6 % of the next 112, 2 % above), EKS (255 MiB and 11 MiB a pod by maxPods), AKS (20 MB a pod and 50 MB, at most a quarter; before 1.29 the tiers of GKE), and beside the highest use of the system's cgroups since boot. It fails below the smallest formula, unless that use is known and covered. Processor time is told beside it and does not decide: it is a weight, not a limit.",
+		How: "Memory of kubeReserved and systemReserved together is put beside the formulas of GKE (255 MiB below 1 GiB; else 25 % of the first 4 GiB, 20 % of the next 4, 10 % of the next 8, 6 % of the next 112, 2 % above), EKS (255 MiB and 11 MiB a pod by maxPods), AKS (20 MB a pod and 50 MB, at most a quarter; before 1.29 the tiers of GKE), and beside the highest use of the system's cgroups since boot. It fails below the smallest formula, unless that use is known and covered. CPU is reported beside it and does not decide: it is a weight, not a limit.",
 		Remedy: kubeletRemedy("kubeReserved: {…, memory: VALUE}", "kube-reserved=…,memory=VALUE", map[string]string{
 			"talos":        `In the machine configuration: machine: {kubelet: {extraConfig: {systemReserved: {cpu: 50m, memory: VALUE, pid: "100", ephemeral-storage: 256Mi}}}}, with the value that the finding names; apply it with talosctl patch machineconfig.`,
 			"bottlerocket": "apiclient set kubernetes.kube-reserved.memory=VALUE with the value that the finding names; with settings.kubernetes.max-pods set Bottlerocket computes EKS's formula itself.",
@@ -252,7 +252,7 @@ var EvictionDefaultsKept = Check{
 	Title: "no default hard eviction threshold was lost by setting another",
 	Refs:  reservationRefs,
 	Help: Help{
-		Why: "Who writes one key of evictionHard drops the rest of the defaults without a word: most often the inodes and the file system of images, which then fill up unwatched.",
+		Why: "Writing one key of evictionHard silently drops the other defaults: most often those for inodes and for the file system of images, which then fill up unwatched.",
 		How: "evictionHard as it takes effect has to hold memory.available, nodefs.available, nodefs.inodesFree and imagefs.available, none 0, 0% or 100%. The kubelet fills in what is missing only where its file says mergeDefaultEvictionSettings: true, or where the file of --config has no evictionHard and a drop-in has.",
 		Remedy: kubeletRemedy("mergeDefaultEvictionSettings: true", "eviction-hard=memory.available<100Mi,nodefs.available<10%,nodefs.inodesFree<5%,imagefs.available<15%", map[string]string{
 			"bottlerocket": `Name all four: apiclient set --json '{"settings": {"kubernetes": {"eviction-hard": {"memory.available": "100Mi", "nodefs.available": "10%", "nodefs.inodesFree": "5%", "imagefs.available": "15%"}}}}'`,

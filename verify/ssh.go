@@ -96,7 +96,7 @@ var sshRootLoginOff = Check{
 	Severity: High,
 	Refs:     slices.Concat(sshRefs, []Ref{{pciDSS, "8.2.2"}, {sp80053, "AC-6(9)"}}),
 	Help: Help{
-		Why: "What root did over SSH can be laid at nobody's door: the account is shared by all who hold a key to it.",
+		Why: "What root did over SSH cannot be traced to a person: the account is shared by all who hold a key to it.",
 		How: "PermitRootLogin, the first line that the daemon meets, has to be no; its own default is prohibit-password, which lets root in with a key. Where the system has no account but root as shipped, prohibit-password and forced-commands-only pass. yes never does. Match blocks count as well.",
 		Remedy: map[string]string{
 			"":              "PermitRootLogin no in a file of /etc/ssh/sshd_config.d that sorts first, once another account with a key can become root.",

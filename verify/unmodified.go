@@ -20,7 +20,7 @@ var imageUnmodified = Check{
 		Ref{sp80053, "CM-7(8)"},
 	),
 	Help: Help{
-		Why: "Every one of these systems has a door for developers. A node of a fleet that went through it runs something that nobody released.",
+		Why: "Every one of these systems has a mode for developers. A node in that mode runs something that nobody released.",
 		How: "Fails on an unlocked ostree deployment, layered, replaced or removed packages, an image pulled without signature or digest, transactional-update masked at run time (microos-rw), " +
 			"a Flatcar /usr that is mounted from a plain partition, COS's cros_debug, a Bottlerocket build that calls itself dirty, and a directory that makes systemd-sysext writable. " +
 			"Extensions that only add something are listed beside the level and are no fault.",
