@@ -54,6 +54,7 @@ var logsLeaveNode = Check{
 		Why: "Whoever takes a node takes its logs. What another machine holds by then is what can be trusted afterwards.",
 		How: "A host program that ships logs (systemd-journal-upload, fluent-bit, vector and others, by executable), ForwardToSocket of journald, or talos.logging.kernel on the command line pass. An agent in a pod is told by its name alone, which any pod may have, so it counts only where a site overlay declares it; otherwise, and wherever containers run at all, the answer is unknown. Whether anything arrives is not seen from here.",
 		Remedy: map[string]string{
+			"cos":          "GKE: gcloud container clusters update CLUSTER --logging=SYSTEM,WORKLOAD runs a log agent on each node; declare it in a site overlay.",
 			"talos":        "machine: {logging: {destinations: [...]}} and talos.logging.kernel=tcp://HOST:PORT among machine.install.extraKernelArgs; or declare the log agent in a site overlay.",
 			"bottlerocket": "Run a log agent as a DaemonSet that reads /var/log/journal, and declare it in a site overlay.",
 			"":             "Run a log agent that reads the journal, as a DaemonSet that a site overlay declares (container:fluent-bit), or on the host: systemctl enable --now systemd-journal-upload.",

@@ -233,6 +233,7 @@ var bootstrapCredentialGone = Check{
 		Why: "A bootstrap token lets whoever reads it join a machine to the cluster, and so be sent pods with their secrets.",
 		How: "The bootstrap kubeconfig that the running kubelet names, and those below /etc/kubernetes: absent, without a credential, with a certificate that has ended, or declared by the profile because the system keeps it by design. A token's end is known to the cluster alone; a token that lies there fails. Tokens in provisioning data are a matter of user-data-closed.",
 		Remedy: map[string]string{
+			"talos":         "Talos keeps /etc/kubernetes/bootstrap-kubeconfig by design. Any other one was copied there: remove the pod that did, and kubectl -n kube-system delete secret bootstrap-token-ID.",
 			"":              "Once the kubelet has its own certificate (kubelet-client-current.pem): remove the file, kubeadm token delete ID, and give tokens a life of hours (kubeadm token create --ttl 1h).",
 			"fedora-coreos": "On OpenShift /etc/kubernetes/kubeconfig is kept by design and declared; any other one: oc or kubectl -n kube-system delete secret bootstrap-token-ID, then remove the file.",
 			"bottlerocket":  "apiclient set kubernetes.authentication-mode=aws does without a bootstrap token; elsewhere delete the token in the cluster once the node has joined.",
@@ -305,6 +306,7 @@ var nodeClientCertificateValid = Check{
 		Why: "A node whose certificate expires drops out of the cluster at that moment; with a life of one year, all nodes that joined on one day do so together.",
 		How: "The end of the certificate in the kubelet's kubeconfig, or of the file that it names (kubelet-client-current.pem, all links followed). The verdict holds until that date. A kubelet that has its credential fetched by a program has no certificate that could end.",
 		Remedy: map[string]string{
+			"cos":          "GKE: recreate the node in its pool, which gives it a new certificate.",
 			"talos":        "talosctl service kubelet restart makes it ask for a new one; where that is refused, look at pending requests with kubectl get csr.",
 			"bottlerocket": "Replace the node: it asks for a new certificate when it joins.",
 			"":             "systemctl restart kubelet; kubectl get csr and approve what is pending. With rotateCertificates: true the kubelet renews it by itself; a certificate that has ended needs a new bootstrap token (kubeadm join, or kubeadm kubeconfig user on a control plane).",

@@ -197,6 +197,7 @@ var noSetuidOnWritableStorage = Check{
 		Why: "A setuid file of root is a back door that outlives a password change: anybody who gets a shell on the node, or a container with a hostPath, becomes root by running it. The few that a system needs are in its image.",
 		How: "Among the executables outside the image, those with a setuid or setgid bit are listed, wherever the mount does not disarm them with nosuid. A place under inventory.setuid of the profile or a site overlay excuses one.",
 		Remedy: map[string]string{
+			"talos":        "Find the pod whose hostPath below /var holds the file and end it. What it left goes with talosctl reset --system-labels-to-wipe EPHEMERAL --reboot.",
 			"bottlerocket": "/local is mounted nosuid, so the file lies on a mount of its own. Find the container that has that mount, and end it before you replace the node.",
 			"":             "Take the bit away (chmod ug-s FILE) and find out who set it; mount the file system nosuid where nothing on it needs one.",
 		},
@@ -225,7 +226,9 @@ var noCapabilitiesOnWritableStorage = Check{
 		Why: "File capabilities do what a setuid bit does, and ls does not show them: cap_setuid or cap_sys_admin on a copy of a shell is root. Searches for setuid files miss them.",
 		How: "The attribute security.capability of every executable outside the image is read and decoded (capabilities(7)). It must be absent, or the mount nosuid, which disarms it, or the path declared under inventory.capabilities.",
 		Remedy: map[string]string{
-			"": "Remove them with setcap -r FILE after you have noted what getcap shows. A service gets what it needs from its unit instead: AmbientCapabilities=.",
+			"talos":        "No service of Talos needs file capabilities: remove the pod that wrote the file, then the file from a pod that has its folder mounted.",
+			"bottlerocket": "No service of Bottlerocket needs file capabilities outside the image: remove the container that wrote the file, and replace the node.",
+			"":             "Remove them with setcap -r FILE after you have noted what getcap shows. A service gets what it needs from its unit instead: AmbientCapabilities=.",
 		},
 	},
 	Judge: onStored(func(s writable, g Given) Finding {
@@ -266,7 +269,9 @@ var noWorldWritableExecutables = Check{
 		Why: "Where everybody may write a program or its folder, an unprivileged process, or a container that has the folder mounted, decides what the next caller runs, and that caller is often root.",
 		How: "Every executable outside the image must lack the write permission for others, and so must each folder on the way to it, unless the folder is sticky as /tmp is. What lies on a mount with noexec is left out.",
 		Remedy: map[string]string{
-			"": "chmod o-w the file or the folder that is named, then compare the file with its source: it may have been changed already.",
+			"talos":        "Change the mode where the file is written, mostly in the installer of a network plugin: the node has no shell to do it in.",
+			"bottlerocket": "Change the mode where the file is written, mostly in the installer of a network or storage plugin, and restart its DaemonSet.",
+			"":             "chmod o-w the file or the folder that is named, then compare the file with its source: it may have been changed already.",
 		},
 	},
 	Judge: onStored(func(s writable, _ Given) Finding {
@@ -298,8 +303,10 @@ var executablesOwnedByRoot = Check{
 		Why: "The kubelet, network plugins and what else is declared run as root. If another user owns the file, or a group may write it, that user is root with one more step.",
 		How: "The owner of each executable that a place of the profile or of a site overlay names must be user 0, and its group 0 where the group may write it.",
 		Remedy: map[string]string{
-			"flatcar": "Where Ignition writes the file, leave out user and group there. For one that an installer put into /opt/bin: chown root:root, chmod 0755.",
-			"":        "chown root:root FILE; chmod go-w FILE. Installers that unpack an archive as it is keep the owner of the machine where it was packed.",
+			"talos":        "The installer of the network plugin writes the file: let it set owner 0 and mode 0755, and restart its DaemonSet.",
+			"bottlerocket": "What installs the network or storage plugin writes the file: let it set owner 0 and mode 0755, or update the plugin.",
+			"flatcar":      "Where Ignition writes the file, leave out user and group there. For one that an installer put into /opt/bin: chown root:root, chmod 0755.",
+			"":             "chown root:root FILE; chmod go-w FILE. Installers that unpack an archive as it is keep the owner of the machine where it was packed.",
 		},
 	},
 	Judge: onStored(func(s writable, g Given) Finding {

@@ -358,6 +358,7 @@ var KubeletConfigClosed = Check{
 		Why: "Whoever may write the file or a drop-in switches authentication off at the next start of the kubelet; whoever may read it learns how the node is guarded.",
 		How: "The file that --config names and every drop-in of --config-dir has to belong to root and its group and to have mode 0600 or less. The STIG is content with 0644: kubelet-config-kept.",
 		Remedy: map[string]string{
+			"cos":           "GKE writes the file and has no setting for its mode: recreate the node where the mode was changed, and waive the check where a new node has the same.",
 			"":              "chown root:root FILE; chmod 0600 FILE, and the same in what writes the file (cloud-init, configuration management).",
 			"talos":         "Talos writes /etc/kubernetes/kubelet.yaml with mode 0600; another mode means that something changed it: reboot the node (talosctl reboot), /etc is made anew.",
 			"flatcar":       "chown root:root FILE; chmod 0600 FILE, and mode: 0600 for the file in the Butane configuration of new nodes. kubeadm writes /var/lib/kubelet/config.yaml with 0644 again at an upgrade.",

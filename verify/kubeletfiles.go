@@ -110,6 +110,7 @@ var KubeletClientCAClosed = Check{
 		Why: "Whoever can add a certificate authority to that file can call the kubelet under any name.",
 		How: "The file that authentication.x509.clientCAFile names has to belong to root and its group and to have mode 0644 or less, which is what both CIS and the STIG ask for.",
 		Remedy: map[string]string{
+			"cos":           "GKE writes the file at the first boot: recreate the node, and find what changed its owner or mode.",
 			"":              "chown root:root and chmod 0644 the file that clientCAFile names.",
 			"talos":         "Talos writes /etc/kubernetes/pki/ca.crt with mode 0400; where it is wider, reboot the node (talosctl reboot), the file is made anew.",
 			"flatcar":       "chown root:root /etc/kubernetes/pki/ca.crt; chmod 0644 it, and mode: 0644 where a Butane configuration writes it.",

@@ -88,6 +88,7 @@ var kubeletCertificateIssued = Check{
 		Why: "A certificate that the kubelet made itself tells nobody whom they talk to. Whoever can put themselves between the API server and the node reads every exec and every log.",
 		How: "The chain that the port serves has to lead, by its signatures, to a certificate in the file that clientCAFile names or in /etc/kubernetes/pki/ca.crt. One that the kubelet made itself fails. An issuer that is in neither is unknown: it may be an authority of yours. CIS asks for tlsCertFile and tlsPrivateKeyFile; serverTLSBootstrap, which it does not ask for, passes here as it should.",
 		Remedy: map[string]string{
+			"cos":           "GKE has the cluster issue the certificate: look for a pending or denied request (kubectl get csr), and recreate the node.",
 			"talos":         "machine: {kubelet: {extraArgs: {rotate-server-certificates: \"true\"}}} in the machine configuration, and an approver of certificate requests in the cluster (kubelet-serving-cert-approver).",
 			"bottlerocket":  "apiclient set kubernetes.server-tls-bootstrap=true, and see that something in the cluster approves the requests: kubectl get csr.",
 			"fedora-coreos": "On OpenShift approve what is pending (oc get csr; oc adm certificate approve NAME). Elsewhere set serverTLSBootstrap: true and approve the request.",

@@ -46,6 +46,7 @@ var KubeletSettingsAgree = Check{
 		Why: "Whoever reviews the file believes what it says; an argument or a drop-in that says otherwise wins, and is where somebody who wants to hide a change puts it.",
 		How: "Of the settings that decide about authentication, authorization, TLS, handlers, static pods and limits none may stand in an earlier place with another value than the one that takes effect. Arguments win over drop-ins, those over the file of --config.",
 		Remedy: map[string]string{
+			"cos":           "GKE writes file and arguments of the kubelet itself: recreate the node in its pool, and find the DaemonSet or start-up script that wrote the second value.",
 			"":              "Decide which of the two values is meant, write it into the file that --config names, and take the other one away: out of the kubelet's unit, its environment file or the drop-ins of --config-dir. Then restart the kubelet.",
 			"talos":         "Take the setting out of machine.kubelet.extraArgs, where it wins over machine.kubelet.extraConfig, and leave it in the latter (talosctl patch machineconfig).",
 			"flatcar":       "Decide which of the two values is meant, and make the unit, the drop-ins and the file agree, in the Butane configuration too.",

@@ -27,6 +27,7 @@ var KubeletStaticPodsDeclared = Check{
 		Why: "A file in the kubelet's folder of static pods is a pod with whatever rights it asks for; no admission, no quota and no policy of the cluster sees it first.",
 		How: "staticPodPath as it takes effect has to be empty, or what it names has to belong to root, be writable for root alone, and hold no manifest but those that the profile declares and those of a control plane (by name, and only where kube-apiserver is among them). A folder that is not there is an empty one.",
 		Remedy: map[string]string{
+			"cos":           "GKE puts no manifest there but its own, such as that of kube-proxy: declare that one in a site overlay, remove any other, and recreate the node.",
 			"":              "Look at each manifest with the owner of the cluster; remove what nobody declared, take staticPodPath out of the file that --config names where the node is no control plane, and restart the kubelet.",
 			"talos":         "Talos sets no staticPodPath: take it out of machine.kubelet.extraConfig; pods of the node belong into machine.pods (talosctl patch machineconfig).",
 			"flatcar":       "Remove the manifest from /etc/kubernetes/manifests and from the Butane configuration that put it there; kubeadm sets staticPodPath on workers too, where it can be taken out of /var/lib/kubelet/config.yaml.",

@@ -122,6 +122,8 @@ var runtimeNotOnNetwork = Check{
 		Why: "The API of a container engine gives root on the node. On TCP it is in reach of every pod and often of the whole network, and most engines ask for no password there.",
 		How: "No program of a container engine, and nothing on the ports that belong to one, may listen on TCP outside loopback. Loopback is named and passes. An abstract socket of a containerd shim fails as well, since every container in the host's network can open it (CVE-2020-15257).",
 		Remedy: map[string]string{
+			"bottlerocket":  "No setting of Bottlerocket opens an engine on the network: find the container with the host's network that listens, remove it, and replace the node.",
+			"cos":           "Remove -H tcp:// from what starts dockerd and tcp_address from the containerd configuration, both written by a start-up script or a DaemonSet; recreate the node.",
 			"talos":         "Remove the tcp_address, debug or metrics address from the containerd drop-in under machine.files (/etc/cri/conf.d) and apply the machine configuration.",
 			"flatcar":       "Remove docker-tcp.socket and -H tcp:// from the drop-ins of docker.service, and tcp_address from the containerd configuration.",
 			"fedora-coreos": "Remove -H tcp:// from the drop-ins of docker.service and disable podman system service on TCP. CRI-O: metrics_host and stream_address = \"127.0.0.1\".",
@@ -284,6 +286,7 @@ var singleEngine = Check{
 		Why: "Kubernetes uses one engine and watches it. Containers of a second one are seen by no admission rule, no quota and no audit log, and its socket is one more way to root.",
 		How: "Engines are found by their sockets, also those that start one on the first connection, and by their programs outside containers. The profile names which belong to the system; where it names none, any one may be there. containerd under Docker is a part of it.",
 		Remedy: map[string]string{
+			"talos":         "Find the extension service or the privileged pod that brought the engine, and take it out of the Image Factory schematic or the cluster.",
 			"flatcar":       "systemctl mask --now docker.socket docker.service; or link /etc/extensions/docker-flatcar.raw to /dev/null and reboot.",
 			"bottlerocket":  "Bottlerocket ships two containerds and no more: find what brought the other engine and remove it.",
 			"fedora-coreos": "systemctl mask --now docker.socket podman.socket.",

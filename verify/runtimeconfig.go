@@ -94,6 +94,7 @@ var runtimeConfigNoNetwork = Check{
 		Why: "What is configured comes back at the next restart, whether it listens now or not. containerd's debug address gives away memory and goroutines of a process that is root.",
 		How: "containerd: tcp_address under [grpc], address under [debug] and [metrics], disable_tcp_service; CRI-O: metrics_host where enable_metrics is on; dockerd: hosts, -H. All files and imports of the engine that runs are read. Unix sockets and loopback pass.",
 		Remedy: map[string]string{
+			"cos":          "Find the start-up script or DaemonSet that writes the address into the engine's configuration, and recreate the node; debug and metrics of containerd are reached through a socket or loopback.",
 			"bottlerocket": "The configuration is rendered from the settings: find what changed the template below /usr/share/templates, which the image protects, and replace the node.",
 			"talos":        "Take the address out of the file under /etc/cri/conf.d that machine.files writes, and apply the machine configuration.",
 			"":             "Take the address out of the file that the finding names, or set it to 127.0.0.1, and restart the engine.",
@@ -145,7 +146,10 @@ var runtimeStreamsLocal = Check{
 		Why: "The engine's stream server carries shells in containers. The kubelet forwards them from loopback; on another address anybody who guesses or sees a token has the shell, in the clear.",
 		How: "stream_server_address and enable_tls_streaming of containerd, stream_address and stream_enable_tls of CRI-O; both engines use 127.0.0.1 where nothing is said. An address that is empty is that of the host.",
 		Remedy: map[string]string{
-			"": "Remove stream_server_address (containerd) or stream_address (CRI-O) from the configuration, so that the default 127.0.0.1 holds; the kubelet has proxied streams since Kubernetes 1.11.",
+			"talos":        "Take stream_server_address out of what machine.files adds to the containerd configuration, so that the default 127.0.0.1 holds.",
+			"bottlerocket": "Bottlerocket leaves streams on loopback and has no setting for another address: replace the node.",
+			"cos":          "GKE leaves streams on loopback: find what writes stream_server_address, and recreate the node.",
+			"":             "Remove stream_server_address (containerd) or stream_address (CRI-O) from the configuration, so that the default 127.0.0.1 holds; the kubelet has proxied streams since Kubernetes 1.11.",
 		},
 	},
 	Judge: engineJudge("streams-open", "streams of containers are served outside loopback without TLS", "streams of containers are served on loopback or by TLS", func(e node.EngineConfig, _ Given, bad, good *[]string) {
@@ -177,6 +181,9 @@ var runtimeDefaultsConfined = Check{
 		Why: "What the engine gives a container that asks for nothing is what nearly every container gets. One line turns seccomp, AppArmor or SELinux off for all of them.",
 		How: "Fails where the configuration says so itself: unset_seccomp_profile or seccomp_profile \"unconfined\", seccomp_use_default_when_empty = false, disable_apparmor where SELinux does not confine instead, apparmor_profile \"unconfined\", and SELinux support off where the system's SELinux enforces. That containerd leaves seccomp to the kubelet where nothing is said is the default of Kubernetes and no finding here.",
 		Remedy: map[string]string{
+			"talos":         "Take the line out of the drop-in below /etc/cri/conf.d that machine.files writes, and apply the machine configuration.",
+			"bottlerocket":  "No setting of Bottlerocket leaves containers unconfined: find what changed the rendered configuration, and replace the node.",
+			"cos":           "GKE ships the engine confined: find what changed its configuration, and recreate the node in its pool.",
 			"fedora-coreos": "Remove the drop-in of /etc/crio/crio.conf.d that says so; on OpenShift the ContainerRuntimeConfig or MachineConfig that wrote it. selinux = true is what the distribution ships.",
 			"":              "Remove the line that the finding names and restart the engine; give the one workload that needs it an Unconfined profile in its own securityContext.",
 		},
@@ -223,6 +230,7 @@ var noInsecureRegistries = Check{
 		Why: "Whoever is between the node and such a registry decides which program runs in the pod that was asked for.",
 		How: "Registries with http:// or skip_verify in containerd's mirrors, configs and hosts.toml files, insecure in registries.conf and its drop-ins, insecure_registries of CRI-O and insecure-registries of dockerd. One on loopback, such as a cache on the node itself, passes and is named.",
 		Remedy: map[string]string{
+			"cos":          "GKE: name the registry and its authority in the containerd configuration file of the node pool (privateRegistryAccessConfig), and remove the line that the finding names from what writes it.",
 			"talos":        "machine.registries.config.HOST.tls: give the authority's certificate as ca and remove insecureSkipVerify; use https:// in machine.registries.mirrors.",
 			"bottlerocket": "apiclient get settings.container-registry, and give the mirror an https:// endpoint; add the authority under settings.pki.",
 			"":             "Give the registry a certificate, put its authority in place as ca in hosts.toml or below /etc/containers/certs.d, and remove the line that the finding names.",
