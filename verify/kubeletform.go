@@ -126,15 +126,21 @@ func (w writtenForm) remedy() map[string]string {
 	}
 	if w.key == "" {
 		return map[string]string{
-			"":        "Start the kubelet without --" + w.flag + "; the node's own name, set by hostnamectl, is the node's name in the cluster then.",
-			"talos":   "Talos always gives the kubelet the machine's name: waive it, the name is the same.",
-			"microos": "k3s and RKE2 always give their kubelet a name: waive it, the name is the node's unless node-name is set.",
+			"":              "Start the kubelet without --" + w.flag + "; the node's own name, set by hostnamectl, is the node's name in the cluster then.",
+			"talos":         "Talos always gives the kubelet the machine's name: waive it, the name is the same.",
+			"bottlerocket":  "apiclient get settings.kubernetes.hostname-override says whether somebody set it: take it out of the user data. Where Bottlerocket sets it itself in a cloud, waive it with that reason.",
+			"cos":           "GKE names its nodes itself: waive it with that reason.",
+			"fedora-coreos": "Take --hostname-override out of the kubelet's unit; where OpenShift adds it for a cloud provider, waive it with that reason.",
+			"microos":       "k3s and RKE2 always give their kubelet a name: waive it, the name is the node's unless node-name is set.",
 		}
 	}
 	return map[string]string{
-		"":        fmt.Sprintf("Take --%s out of the kubelet's arguments, %s the file that --config names, and restart the kubelet.", w.flag, write),
-		"talos":   fmt.Sprintf("Take %s out of machine.kubelet.extraArgs, and %s machine.kubelet.extraConfig, as far as Talos lets you: what it sets itself it refuses there, and writes into the file.", w.flag, write),
-		"microos": fmt.Sprintf("k3s and RKE2 hand over what stands in kubelet-arg as arguments: take %s out of it, and %s a file in agent/etc/kubelet.conf.d. With kubeadm /var/lib/kubelet/kubeadm-flags.env holds --%s, and /var/lib/kubelet/config.yaml is the file.", w.flag, write, w.flag),
+		"":              fmt.Sprintf("Take --%s out of the kubelet's arguments, %s the file that --config names, and restart the kubelet.", w.flag, write),
+		"talos":         fmt.Sprintf("Take %s out of machine.kubelet.extraArgs, and %s machine.kubelet.extraConfig, as far as Talos lets you: what it sets itself it refuses there, and writes into the file.", w.flag, write),
+		"bottlerocket":  fmt.Sprintf("Bottlerocket writes file and arguments of its kubelet: where a new node has --%s or the file otherwise, waive %s with that reason.", w.flag, w.rule),
+		"cos":           fmt.Sprintf("GKE writes file and arguments of its kubelet: where a new node has --%s or the file otherwise, waive %s with that reason. Elsewhere %s the file that --config names.", w.flag, w.rule, write),
+		"fedora-coreos": fmt.Sprintf("On OpenShift %s the kubeletConfig of a KubeletConfig resource, as far as it takes the setting, and take --%s out of MachineConfigs. Elsewhere %s the file that --config names and take --%s out of the unit, in the Butane configuration too.", write, w.flag, write, w.flag),
+		"microos":       fmt.Sprintf("k3s and RKE2 hand over what stands in kubelet-arg as arguments: take %s out of it, and %s a file in agent/etc/kubelet.conf.d. With kubeadm /var/lib/kubelet/kubeadm-flags.env holds --%s, and /var/lib/kubelet/config.yaml is the file.", w.flag, write, w.flag),
 	}
 }
 
