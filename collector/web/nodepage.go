@@ -258,6 +258,9 @@ func (s *Site) finding(p *nodePage, f verify.Finding) finding {
 	if list := ": " + strings.Join(f.Items, "; "); len(f.Items) > 1 {
 		out.Reason = strings.TrimSuffix(f.Reason, list) // the items stand below
 	}
+	if len(f.Items) == 1 && f.Items[0] == f.Reason {
+		out.Items = nil // it was said
+	}
 	for _, source := range f.Reads {
 		out.Rests = append(out.Rests, reading{source, p.Digests[source]})
 	}
