@@ -11,7 +11,9 @@ import (
 
 func TestBrief(t *testing.T) {
 	item := strings.Repeat("/opt/bin/x", 6) // 60 columns
-	list := func(n int) string { return "outside the image: " + strings.Join(slices.Repeat([]string{item}, n), "; ") }
+	list := func(n int) string {
+		return "outside the image: " + strings.Join(slices.Repeat([]string{item}, n), "; ")
+	}
 	for _, row := range []struct{ name, reason, want string }{
 		{"what fits stays whole", list(3), list(3)},
 		{"a long list ends with how many are left out", list(9), list(3) + "; and 6 more"},
