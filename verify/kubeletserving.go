@@ -80,7 +80,7 @@ var KubeletServingCertificateRotates = Check{
 	Help: Help{
 		Why: "A certificate that nothing renews is either valid for very long or takes logs, commands and metrics of the node away on the day it expires.",
 		How: "serverTLSBootstrap as it takes effect has to be true, and the feature gate RotateKubeletServerCertificate must not be false (it is true by default since 1.12). Where tlsCertFile is set the kubelet renews nothing, and whether somebody else does is not known.",
-		Remedy: kubeletRemedy("serverTLSBootstrap: true, and no RotateKubeletServerCertificate: false under featureGates,", "rotate-server-certificates=true", map[string]string{
+		Remedy: kubeletRemedy("serverTLSBootstrap: true", "rotate-server-certificates=true", map[string]string{
 			"talos":         "In the machine configuration: machine: {kubelet: {extraArgs: {rotate-server-certificates: true}}} and no feature gate RotateKubeletServerCertificate; apply it with talosctl patch machineconfig.",
 			"fedora-coreos": "On OpenShift: a KubeletConfig resource for the machine config pool with spec: {kubeletConfig: {serverTLSBootstrap: true}}; feature gates come from the FeatureGate resource named cluster. Elsewhere write serverTLSBootstrap: true into the file that --config names, take the gate RotateKubeletServerCertificate out of it, and restart the kubelet.",
 			"bottlerocket":  "Bottlerocket renews the certificate where settings.kubernetes.server-tls-bootstrap is true: apiclient set kubernetes.server-tls-bootstrap=true.",
