@@ -56,7 +56,7 @@ var noSSHDaemon = Check{
 		Why: "Whoever logs in over SSH changes the machine past the cluster's own admission, audit and reconciliation. Nodes that are replaced rather than repaired need no way in.",
 		How: "Four things are looked for: the executables of SSH daemons in the folders where systems and people put them, units of theirs that are enabled and not masked (sshd.socket starts the daemon on the first connection), host processes by the name of their executable, and what listens on port 22 or is held by such a program. Where there is no executable, process or listener the check does not apply, and that was seen.",
 		Remedy: map[string]string{
-			"":              "systemctl disable --now ssh.service ssh.socket sshd.service sshd.socket; reach nodes by replacing them.",
+			"":              "systemctl disable --now ssh.service ssh.socket sshd.service sshd.socket, and mask those that something else enables again; where a node has to be repaired, replace it.",
 			"talos":         "Talos ships none: find the extension service or pod with the host's network that runs it, and remove it from the machine configuration.",
 			"flatcar":       "systemctl mask --now sshd.socket sshd.service, and in the Butane configuration of new nodes systemd: {units: [{name: sshd.socket, mask: true}, {name: sshd.service, mask: true}]}.",
 			"bottlerocket":  "It runs in the admin container: apiclient set host-containers.admin.enabled=false.",

@@ -28,7 +28,7 @@ func onAccounts(f func(node.AccountState, Given) Finding) Judge {
 var noPasswordAccounts = Check{
 	ID:       "no-password-accounts",
 	Rev:      1,
-	Title:    "no local account has a password, or none that is asked for",
+	Title:    "no local account can log in with a password or without one",
 	Topic:    Access,
 	Severity: High,
 	Refs:     slices.Concat(accountRefs, []Ref{{sp80053, "IA-5"}, {cisControls, "5.4"}}),
@@ -75,7 +75,7 @@ var noShell = []string{"nologin", "false", "true", "sync", "shutdown", "halt"}
 var noLoginShells = Check{
 	ID:       "no-login-shells-beyond-profile",
 	Rev:      1,
-	Title:    "no local account has a shell but those that the profile names",
+	Title:    "only declared local accounts have a login shell",
 	Topic:    Access,
 	Severity: Medium,
 	Refs:     slices.Concat(accountRefs, []Ref{{cisControls, "5.3"}}),
@@ -127,12 +127,12 @@ var noLoginShells = Check{
 var singleSuperuser = Check{
 	ID:       "single-superuser",
 	Rev:      1,
-	Title:    "no local account but root has the number 0",
+	Title:    "no local account but root has UID 0",
 	Topic:    Access,
 	Severity: Critical,
 	Refs:     slices.Concat(accountRefs, []Ref{{sp80053, "IA-2"}, {pciDSS, "8.2.1"}}),
 	Help: Help{
-		Why: "To the kernel the number is the user. A second account with number 0 is root by another name, and with a key or password of its own.",
+		Why: "To the kernel the UID is the user: a second account with UID 0 is root by another name, with a key or password of its own.",
 		How: "The third field of passwd(5) in /etc and in the user databases of the image.",
 		Remedy: map[string]string{
 			"":              "Find out who added it and when, before it goes: userdel -f NAME. Treat the node as broken into until that is known.",
@@ -152,21 +152,21 @@ var singleSuperuser = Check{
 			}
 		}
 		if len(bad) > 0 {
-			return fail("second-root", "accounts that are root by another name: "+strings.Join(bad, ", "), bad...)
+			return fail("second-root", "accounts beside root with UID 0: "+strings.Join(bad, ", "), bad...)
 		}
-		return pass("one", fmt.Sprintf("of %d accounts none but root has the number 0", len(v.Accounts)))
+		return pass("one", fmt.Sprintf("of %d accounts none but root has UID 0", len(v.Accounts)))
 	}),
 }
 
 var privilegeEscalationDeclared = Check{
 	ID:       "privilege-escalation-declared",
 	Rev:      1,
-	Title:    "only those may become root whom the profile names",
+	Title:    "only declared accounts can become root by sudo or by their groups",
 	Topic:    Access,
 	Severity: High,
 	Refs:     slices.Concat(accessRefs, []Ref{{sp80053, "AC-6"}, {sp80053, "AC-6(9)"}, {cisControls, "5.4"}}),
 	Help: Help{
-		Why: "A rule of sudo, or a place in the group of docker or of the disks, is root for whoever has the account: the password of nobody is asked for.",
+		Why: "Whoever has an account with a sudo rule, or in a group such as docker or disk, can become root, mostly without any password.",
 		How: "Every rule of sudoers(5) with what it includes, by whom it is for, and the members of groups that lead to root (wheel, sudo, docker, podman, lxd, incus, libvirt, disk). root itself does not count. The profile names those that a system ships; a site overlay adds its own. Commands of rules stay on the node.",
 		Remedy: map[string]string{
 			"":              "gpasswd -d USER GROUP, or remove the file of /etc/sudoers.d; declare what is meant in a site overlay.",

@@ -15,7 +15,7 @@ var agentChecks = []Check{noAntivirusAgent, securityAgentsContained}
 var noAntivirusAgent = Check{
 	ID:        "no-antivirus-agent",
 	Rev:       1,
-	Title:     "no antivirus or EDR agent runs with power over a host whose system is an image",
+	Title:     "no undeclared antivirus or EDR agent runs with power over an image-based host",
 	Topic:     Processes,
 	Severity:  Low,
 	Refs:      []Ref{{sp80053, "CM-7"}, {sp80053, "CM-11"}, {pciDSS, "5.2.3"}, {grundschutz, "SYS.1.1.A9"}},
@@ -113,7 +113,7 @@ func agentText(a node.Agent) string {
 var securityAgentsContained = Check{
 	ID:       "security-agents-contained",
 	Rev:      1,
-	Title:    "security agents can look at the host and cannot change it",
+	Title:    "security agents can watch the host but cannot change it",
 	Topic:    Processes,
 	Severity: Medium,
 	Refs:     []Ref{{sp80053, "AC-6"}, {sp80053, "SC-39"}, {sp800190, "4.4.3"}, {iso27001, "8.2"}, {grundschutz, "SYS.1.6.A17"}},
@@ -121,7 +121,7 @@ var securityAgentsContained = Check{
 		Why: "An agent that watches needs to read. One that can load modules, mount, or write the host's files is a way to root on every node at once, for whoever owns the vendor's update server.",
 		How: "Antivirus, sensors and scanners alike, by the list in profiles/common.yaml. Watching takes BPF, PERFMON, SYS_PTRACE, SYS_RESOURCE, DAC_READ_SEARCH and read-only mounts: those pass. A capability to change the kernel or the host (SYS_ADMIN, SYS_MODULE, SYS_RAWIO, SYS_BOOT, MAC_ADMIN, MAC_OVERRIDE), a writable mount of the host's own folders, and root on the host outside a container without no_new_privs do not.",
 		Remedy: map[string]string{
-			"": "Falco, Tetragon and others run with a modern eBPF probe and named capabilities in place of privileged: true (Falco: driver.kind=modern_ebpf, leastPrivileged=true); mount what they read with readOnly: true. An agent as a service: NoNewPrivileges=yes and a CapabilityBoundingSet= in a drop-in.",
+			"": "Falco, Tetragon and others run with a modern eBPF probe and named capabilities in place of privileged: true (Falco: driver.kind=modern_ebpf, driver.modernEbpf.leastPrivileged=true); mount what they read with readOnly: true. An agent as a service: NoNewPrivileges=yes and a CapabilityBoundingSet= in a drop-in.",
 		},
 	},
 	Judge: On2(node.Agents.Parts("running"), node.OS.Parts("init", "pidNamespace"), func(v node.AgentState, o node.System, g Given) Finding {

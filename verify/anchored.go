@@ -24,7 +24,7 @@ var imageAnchored = Check{
 			"Firmware without Secure Boot, and systems whose chain fixes no image, are not held to it.",
 		Remedy: map[string]string{
 			"talos":        "Install the Secure Boot image of the Image Factory and enrol its keys.",
-			"flatcar":      "Turn Secure Boot on in the firmware; signed images exist since 2024.",
+			"flatcar":      "Use a release with signed boot files (2025 and later) and turn Secure Boot on in the firmware.",
 			"bottlerocket": "Use a variant for Kubernetes 1.28 or later on firmware with Secure Boot.",
 			"":             "There is no remedy on this system: its boot chain does not fix the image.",
 		},

@@ -46,7 +46,7 @@ func declaredAmong(programs []string, places []profiles.Place) []string {
 var logsLeaveNode = Check{
 	ID:       "logs-leave-node",
 	Rev:      1,
-	Title:    "the node's logs are taken to another machine",
+	Title:    "the node's logs are sent to another machine",
 	Topic:    Audit,
 	Severity: Medium,
 	Refs:     []Ref{{sp80053, "AU-9(2)"}, {sp80053, "AU-4(1)"}, {pciDSS, "10.3.3"}, {iso27001, "8.15"}, {sleMicroSTIG, "SLEM-05-652010"}, {cisControls, "8.9"}},
@@ -54,6 +54,7 @@ var logsLeaveNode = Check{
 		Why: "Whoever takes a node takes its logs. What another machine holds by then is what can be trusted afterwards.",
 		How: "A host program that ships logs (systemd-journal-upload, fluent-bit, vector and others, by executable) or ForwardToSocket of journald pass. talos.logging.kernel on the command line sends the kernel's log alone: unknown. An agent in a pod is told by its name alone, which any pod may have, so it counts only where a site overlay declares it; otherwise, and wherever containers run at all, the answer is unknown. Whether anything arrives is not seen from here.",
 		Remedy: map[string]string{
+			"cos":          "GKE: gcloud container clusters update CLUSTER --logging=SYSTEM,WORKLOAD runs a log agent on each node; declare it in a site overlay.",
 			"talos":        "machine: {logging: {destinations: [...]}} and talos.logging.kernel=tcp://HOST:PORT among machine.install.extraKernelArgs; or declare the log agent in a site overlay.",
 			"bottlerocket": "Run a log agent as a DaemonSet that reads /var/log/journal, and declare it in a site overlay.",
 			"":             "Run a log agent that reads the journal, as a DaemonSet that a site overlay declares (container:fluent-bit), or on the host: systemctl enable --now systemd-journal-upload.",
@@ -103,7 +104,7 @@ var auditPresent = Check{
 			"talos":         "Run a sensor as a DaemonSet (Tetragon or Falco with the modern eBPF driver) and declare it in a site overlay as container:NAME.",
 			"flatcar":       "systemctl enable --now systemd-journald-audit.socket, and take audit=0 off the command line.",
 			"bottlerocket":  "Run a sensor as a DaemonSet and declare it in a site overlay: the system has no auditd to turn on.",
-			"fedora-coreos": "systemctl enable --now auditd; rules go into /etc/audit/rules.d.",
+			"fedora-coreos": "systemctl enable --now auditd, after rpm-ostree install audit where the release has no auditd; rules go into /etc/audit/rules.d.",
 			"cos":           "On GKE deploy the cos-auditd-logging DaemonSet, which turns cloud-audit-setup on.",
 			"":              "Install and start auditd or a sensor; take audit=0 off the kernel's command line.",
 		},
@@ -133,7 +134,7 @@ func judgeAudit(p node.LogProgramState, l node.LogState, b node.BootState, s nod
 	case s.PIDNamespace != "initial":
 		return unknown("part-of-machine", "nothing was seen that watches the node, and process 1 is not that of the whole machine, or it is not known")
 	}
-	reason := "nobody keeps the kernel's audit records, and no sensor was seen"
+	reason := "nothing keeps the kernel's audit records, and no sensor runs"
 	if l.Audit.BuiltIn == "no" {
 		reason = "this kernel has no audit built in, and no sensor was seen"
 	}

@@ -24,7 +24,7 @@ var clockSynchronised = Check{
 		Remedy: map[string]string{
 			"talos":         "talosctl time shows what machined asks; set machine: {time: {servers: [...]}} and see that UDP port 123 gets out.",
 			"flatcar":       "timedatectl timesync-status shows the server; set NTP= in a drop-in of /etc/systemd/timesyncd.conf.d and restart systemd-timesyncd.",
-			"bottlerocket":  "apiclient set ntp.time-servers='[\"SERVER\"]', and see that UDP port 123 gets out.",
+			"bottlerocket":  `apiclient set --json '{"settings": {"ntp": {"time-servers": ["SERVER"]}}}', and see that UDP port 123 gets out.`,
 			"fedora-coreos": "chronyc tracking and chronyc sources show why not; servers stand in /etc/chrony.conf.",
 			"":              "Let chronyd or systemd-timesyncd run and reach its servers: chronyc tracking or timedatectl timesync-status shows why it does not.",
 		},
@@ -34,7 +34,7 @@ var clockSynchronised = Check{
 		case "yes":
 			return pass("synchronised", "the kernel holds the clock for synchronised")
 		case "no":
-			return fail("unsynchronised", "the kernel does not hold the clock for synchronised: nobody corrects it, or has not for hours", "clock")
+			return fail("unsynchronised", "the kernel reports the clock as not synchronised: nothing corrects it, or nothing has for hours", "clock")
 		}
 		return unsaid("whether its clock is synchronised")
 	}),
@@ -43,7 +43,7 @@ var clockSynchronised = Check{
 var clockErrorSmall = Check{
 	ID:       "clock-error-small",
 	Rev:      1,
-	Title:    "the clock is estimated to be right within a second and is corrected often",
+	Title:    "the clock's estimated error is under a second, and it is corrected often",
 	Topic:    Audit,
 	Severity: Medium,
 	Refs:     slices.Concat(clockRefs, []Ref{{pciDSS, "10.6.2"}}),
@@ -52,7 +52,7 @@ var clockErrorSmall = Check{
 		How: "adjtimex(2): the estimated error with what is still to be slewed has to be under a second, and the kernel's bound of the error, which grows by half a millisecond each second without a correction, under two seconds: some four thousand seconds, twice as long as a daemon waits at most. The measured offset from the servers is not in the kernel and not judged.",
 		Remedy: map[string]string{
 			"talos":        "talosctl time --check SERVER compares the two; name servers that are near in machine.time.servers.",
-			"bottlerocket": "Name servers that are near: apiclient set ntp.time-servers='[\"SERVER\"]'; on EC2 169.254.169.123.",
+			"bottlerocket": "Name servers that are near in settings.ntp.time-servers; on EC2 169.254.169.123.",
 			"":             "See how often the daemon is answered (chronyc sources -v, timedatectl timesync-status), name servers that are near, and let it step the clock at boot (makestep in chrony.conf).",
 		},
 	},
@@ -60,7 +60,7 @@ var clockErrorSmall = Check{
 		if c.Offset == "" || c.Bound == "" {
 			return unsaid("how far its clock may be off")
 		}
-		reason := fmt.Sprintf("what the clock is estimated to be off by is %s, and the kernel's bound of that is %s", c.Offset, c.Bound)
+		reason := fmt.Sprintf("the clock's estimated error is %s, and the kernel's bound for it is %s", c.Offset, c.Bound)
 		if c.Offset == "1 s or more" || c.Bound != "under 2 s" {
 			return fail("large", reason, "clock")
 		}
@@ -71,7 +71,7 @@ var clockErrorSmall = Check{
 var timeSourceRuns = Check{
 	ID:       "time-source-runs",
 	Rev:      1,
-	Title:    "something on the node keeps its clock right",
+	Title:    "a time synchronisation service runs on the node",
 	Topic:    Audit,
 	Severity: Medium,
 	Refs:     clockRefs,

@@ -171,7 +171,7 @@ func commandLineRemedy(do, karg string, special map[string]string) map[string]st
 		"talos":         do + " customization.extraKernelArgs of the Image Factory schematic (GRUB installations: machine.install.extraKernelArgs) and upgrade to its installer: talosctl upgrade --image factory.talos.dev/metal-installer/SCHEMATIC:VERSION.",
 		"flatcar":       do + " linux_append in /oem/grub.cfg, which Secure Boot does not obey, and reboot.",
 		"fedora-coreos": "rpm-ostree kargs " + karg + ", then systemctl reboot; on OpenShift spec.kernelArguments of a MachineConfig.",
-		"microos":       do + " GRUB_CMDLINE_LINUX_DEFAULT in /etc/default/grub, run transactional-update grub.cfg and reboot.",
+		"microos":       do + " GRUB_CMDLINE_LINUX_DEFAULT in /etc/default/grub, run transactional-update grub.cfg and reboot; with systemd-boot it is /etc/kernel/cmdline and sdbootutil update-all-entries.",
 		"":              do + " the kernel command line in the boot loader's configuration and reboot.",
 	}
 	maps.Copy(remedy, special)

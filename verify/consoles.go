@@ -34,7 +34,7 @@ func wordsOf(b node.BootState, keys []string) []string {
 var noConsoleAutologin = Check{
 	ID:       "no-console-autologin",
 	Rev:      1,
-	Title:    "no console logs anybody in without asking",
+	Title:    "no console logs in automatically",
 	Topic:    Access,
 	Severity: High,
 	Refs:     consoleRefs,
@@ -74,7 +74,7 @@ var noConsoleAutologin = Check{
 var noDebugShell = Check{
 	ID:       "no-debug-shell",
 	Rev:      1,
-	Title:    "no root shell waits on a console for those who debug the boot",
+	Title:    "no debug shell waits on a console",
 	Topic:    Access,
 	Severity: Critical,
 	Refs:     consoleRefs,

@@ -24,12 +24,12 @@ var hostReachingDeclared = Check{
 var noUndeclaredPrivileged = Check{
 	ID:       "no-undeclared-privileged-containers",
 	Rev:      1,
-	Title:    "no container holds capabilities that make it root on the host, beyond those that the profile names",
+	Title:    "no undeclared container has capabilities that make it root on the host",
 	Topic:    Runtime,
 	Severity: High,
 	Refs:     slices.Concat(containerRefs, []Ref{{sp80053, "AC-6(1)"}, {cisKubernetes, "5.2.2"}}),
 	Help: Help{
-		Why: "With SYS_ADMIN, SYS_MODULE, SYS_RAWIO or DAC_READ_SEARCH a container leaves its walls without any flaw to exploit: it mounts the disk, loads a module, or opens the host's files by their number.",
+		Why: "With SYS_ADMIN, SYS_MODULE, SYS_RAWIO or DAC_READ_SEARCH a container leaves its walls without any flaw to exploit: it mounts the disk, loads a module, or opens the host's files by file handle.",
 		How: "What a process of the container has permitted counts (CapPrm), and what a program with rights could give it (CapBnd) where no_new_privs is off. In a user namespace of its own neither counts. SYS_PTRACE counts together with the host's processes. MKNOD is in every container and is held by its devices cgroup.",
 		Remedy: map[string]string{
 			"": "Set privileged: false and capabilities: {drop: [ALL], add: [what it needs]} in its securityContext; hostUsers: false makes what is left harmless to the host.",
@@ -41,7 +41,7 @@ var noUndeclaredPrivileged = Check{
 var noHostRoot = Check{
 	ID:       "no-host-root-in-containers",
 	Rev:      1,
-	Title:    "no container has the host's root, /etc, /proc or its programs, beyond those that the profile names",
+	Title:    "no undeclared container has the host's root, /etc, /proc or programs mounted",
 	Topic:    Runtime,
 	Severity: High,
 	Refs:     containerRefs,
@@ -58,7 +58,7 @@ var noHostRoot = Check{
 var kubeletCredentialsUnreached = Check{
 	ID:       "kubelet-credentials-unreached",
 	Rev:      1,
-	Title:    "no container has the kubelet's credentials, beyond those that the profile names",
+	Title:    "no undeclared container has the kubelet's credentials mounted",
 	Topic:    Runtime,
 	Severity: High,
 	Refs:     slices.Concat(containerRefs, []Ref{{sp80053, "IA-5"}}),
@@ -75,7 +75,7 @@ var kubeletCredentialsUnreached = Check{
 var podVolumesUnreached = Check{
 	ID:       "pod-volumes-unreached",
 	Rev:      1,
-	Title:    "no container has the volumes of other pods, beyond those that the profile names",
+	Title:    "no undeclared container has the volumes of other pods mounted",
 	Topic:    Runtime,
 	Severity: High,
 	Refs:     slices.Concat(containerRefs, []Ref{{sp80053, "SC-4"}}),
@@ -92,7 +92,7 @@ var podVolumesUnreached = Check{
 var hostDevicesUnreached = Check{
 	ID:       "host-devices-unreached",
 	Rev:      1,
-	Title:    "no container has the host's devices, beyond those that the profile names",
+	Title:    "no undeclared container has devices of the host mounted",
 	Topic:    Runtime,
 	Severity: High,
 	Refs:     slices.Concat(containerRefs, []Ref{{sp80053, "AC-3"}}),
@@ -109,12 +109,12 @@ var hostDevicesUnreached = Check{
 var hostNamespacesUnshared = Check{
 	ID:       "host-namespaces-unshared",
 	Rev:      1,
-	Title:    "no container shares the host's process, memory or network namespace, beyond those that the profile names",
+	Title:    "no undeclared container shares the host's PID, IPC or network namespace",
 	Topic:    Runtime,
 	Severity: Medium,
 	Refs:     slices.Concat(containerRefs, []Ref{{cisKubernetes, "5.2.3"}, {cisKubernetes, "5.2.4"}, {cisKubernetes, "5.2.5"}}),
 	Help: Help{
-		Why: "In the host's network a container reaches what listens on loopback and sniffs what others say; among the host's processes it reads their environment and can signal them.",
+		Why: "In the host's network a container reaches what listens on loopback and can read the traffic of others; among the host's processes it reads their environment and can signal them.",
 		How: "The pid, ipc and net links below /proc/<pid>/ns of each container's first process are compared with those of process 1. Network plugins and proxies need the host's network: those of kubeadm are declared, others are a site's to declare. The cgroup and uts namespaces give no power and are not judged.",
 		Remedy: map[string]string{
 			"": "Set hostPID, hostIPC and hostNetwork to false; a hostPort or a Service publishes a port without the host's network.",
@@ -126,12 +126,12 @@ var hostNamespacesUnshared = Check{
 var containersConfined = Check{
 	ID:       "containers-confined",
 	Rev:      1,
-	Title:    "no container that reaches the host runs without a seccomp filter, beyond those that the profile names",
+	Title:    "no undeclared container that reaches the host runs without seccomp",
 	Topic:    Runtime,
 	Severity: Medium,
 	Refs:     []Ref{{sp80053, "SC-39"}, {sp80053, "AC-6"}, {sp800190, "4.4.3"}, {grundschutz, "SYS.1.6.A21"}, {iso27001, "8.9"}},
 	Help: Help{
-		Why: "A system call filter is what stands between a container that already has a foot on the host and the flaws of the kernel.",
+		Why: "A seccomp filter is what stands between a container that already reaches the host and the flaws of the kernel.",
 		How: "Kubernetes leaves seccomp off unless a pod or the kubelet's seccompDefault asks for it, so an ordinary container without a filter is no finding here: the kubelet's checks speak of the default. A container fails that has no filter and has host-level capabilities, folders, devices or processes as well, or other pods' data. Seccomp in /proc/<pid>/status counts, of every process.",
 		Remedy: map[string]string{
 			"talos": "securityContext.seccompProfile.type: RuntimeDefault in the pod; Talos sets seccompDefault for the rest. privileged: true takes the filter away again.",

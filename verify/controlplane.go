@@ -11,7 +11,7 @@ import (
 
 var kubeProxyKubeconfigClosed = Check{
 	ID: "kube-proxy-kubeconfig-closed", Rev: 1, Topic: Credentials, Severity: Low,
-	Title: "the kubeconfig of kube-proxy can be read by root alone",
+	Title: "only root can read kube-proxy's kubeconfig",
 	Refs:  []Ref{{cisKubernetes, "4.1.3"}, {cisKubernetes, "4.1.4"}, {kubernetesSTIG, "V-242447"}, {kubernetesSTIG, "V-242448"}, {sp80053, "AC-6"}},
 	Help: Help{
 		Why: "The credential of kube-proxy reads every service and endpoint of the cluster.",
@@ -56,7 +56,7 @@ func isProxyFile(p string) bool {
 
 var controlPlaneFilesClosed = Check{
 	ID: "control-plane-files-closed", Rev: 1, Topic: Credentials, Severity: High,
-	Title: "manifests, kubeconfigs and data of the control plane are open to root alone",
+	Title: "only root can read or change the files of the control plane",
 	Refs: []Ref{
 		{cisKubernetes, "1.1.1"}, {cisKubernetes, "1.1.2"}, {cisKubernetes, "1.1.3"}, {cisKubernetes, "1.1.4"}, {cisKubernetes, "1.1.5"}, {cisKubernetes, "1.1.6"},
 		{cisKubernetes, "1.1.7"}, {cisKubernetes, "1.1.8"}, {cisKubernetes, "1.1.11"}, {cisKubernetes, "1.1.12"}, {cisKubernetes, "1.1.13"}, {cisKubernetes, "1.1.14"},
@@ -64,7 +64,7 @@ var controlPlaneFilesClosed = Check{
 		{kubernetesSTIG, "V-242405"}, {kubernetesSTIG, "V-242408"}, {kubernetesSTIG, "V-242444"}, {kubernetesSTIG, "V-242445"}, {kubernetesSTIG, "V-242446"}, {kubernetesSTIG, "V-242459"}, {kubernetesSTIG, "V-242460"}, {sp80053, "CM-5(6)"},
 	},
 	Help: Help{
-		Why: "Who writes a manifest starts a pod as root without asking the API server; who reads etcd's data has every Secret of the cluster.",
+		Why: "Whoever writes a manifest starts a pod as root without asking the API server; whoever reads etcd's data has every Secret of the cluster.",
 		How: "Static pods in the folder that the kubelet names, admin.conf, super-admin.conf, controller-manager.conf and scheduler.conf: 0600 or closer, owned by root. The folder of etcd's data: 0700 or closer, owned by root or by the user that the profile declares for etcd. On a worker (told as in no-admin-credentials) there is nothing to judge.",
 		Remedy: map[string]string{
 			"talos": "Talos has no manifests in files, and sets 0700 and user 60 on /var/lib/etcd: reboot the node, and look for the privileged pod that changed it.",
@@ -122,10 +122,10 @@ func judgeControlPlaneFiles(s node.CredentialState, c node.ControlPlaneState, sy
 
 var cniFilesClosed = Check{
 	ID: "cni-files-closed", Rev: 1, Topic: Credentials, Severity: Low,
-	Title: "configuration of network plugins is open to root alone",
+	Title: "only root can read or change the configuration of network plugins",
 	Refs:  []Ref{{cisKubernetes, "1.1.9"}, {cisKubernetes, "1.1.10"}, {sp80053, "CM-5(6)"}},
 	Help: Help{
-		Why: "Who writes there chooses a program that the container runtime starts as root for every pod; some plugins keep a kubeconfig there.",
+		Why: "Whoever writes there chooses a program that the container runtime starts as root for every pod; some plugins keep a kubeconfig there.",
 		How: "Every file in /etc/cni/net.d, in /etc/kubernetes/cni/net.d of OpenShift and in the folder of k3s: 0600 or closer and root's, as CIS 1.1.9 asks of control planes; a worker has the same files. A file that others may read, and that only root may change, passes where the profile declares it. Another folder in the runtime's configuration is not followed.",
 		Remedy: map[string]string{
 			"": "Set mode 0600 and owner root where the file is written, which is often an init container of the plugin's DaemonSet, or declare it in a site overlay.",

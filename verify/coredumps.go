@@ -10,7 +10,7 @@ import (
 
 var coreDumpsRestricted = Check{
 	ID: "core-dumps-restricted", Rev: 1, Topic: KernelTopic, Severity: Medium,
-	Title: "no memory of privileged programs is dumped, and what takes dumps belongs to the OS image",
+	Title: "privileged programs leave no core dump, and the program that receives dumps is in the OS image",
 	Refs:  parameterRefs(Ref{cisBottlerocket, "1.4.1"}, Ref{cisCOS, "core-dumps-restricted"}),
 	Help: Help{
 		Why: "A dump holds the keys of the program that died. The kernel starts the program in core_pattern as root in the host's namespaces, also for a process of a container: whoever writes that parameter owns the node.",

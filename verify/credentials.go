@@ -33,7 +33,7 @@ var credentialChecks = []Check{
 
 var kubeletKeysClosed = Check{
 	ID: "kubelet-keys-closed", Rev: 1, Topic: Credentials, Severity: High,
-	Title: "only root can read the private keys of Kubernetes on this node, and only root can change its certificates",
+	Title: "only root can read the node's Kubernetes keys, and only root can change its certificates",
 	Refs:  slices.Concat(credentialRefs, []Ref{{cisKubernetes, "1.1.19"}, {cisKubernetes, "1.1.20"}, {cisKubernetes, "1.1.21"}, {kubernetesSTIG, "V-242451"}, {kubernetesSTIG, "V-242466"}, {kubernetesSTIG, "V-242467"}, {sp80053, "CM-5(6)"}, {grundschutz, "SYS.1.6.A8"}}),
 	Help: Help{
 		Why: "Whoever reads the kubelet's key is this node to the API server, with the secrets of all its pods. Whoever replaces a certificate decides whom the node trusts.",
@@ -81,7 +81,7 @@ func judgeKeys(s node.CredentialState, g Given) Finding {
 
 var noAdminCredentials = Check{
 	ID: "no-admin-credentials", Rev: 1, Topic: Credentials, Severity: Critical,
-	Title: "no credential of a cluster administrator and no key of etcd lies where it does not belong",
+	Title: "no cluster administrator credential and no etcd key lies where it does not belong",
 	Refs:  slices.Concat(credentialRefs, []Ref{{sp80053, "IA-5(7)"}, {pciContainers, "1.4"}}),
 	Help: Help{
 		Why: "A worker is expected to be lost one day. With admin.conf, a talosconfig or a key of etcd on it, the whole cluster is lost with it.",
@@ -165,7 +165,7 @@ func judgeRole(role nodeRole, never, cluster, declared []string, c node.ControlP
 
 var noCAKeys = Check{
 	ID: "no-ca-keys", Rev: 1, Topic: Credentials, Severity: Critical,
-	Title: "no key that signs certificates or service account tokens lies where it does not belong",
+	Title: "no CA key and no key that signs service account tokens lies where it does not belong",
 	Refs:  slices.Concat(credentialRefs, []Ref{{sp80053, "SC-12"}, {pciContainers, "1.4"}}),
 	Help: Help{
 		Why: "The key of the cluster's certificate authority makes an administrator out of anybody, for years, and nothing in Kubernetes can take such a certificate back.",
@@ -234,6 +234,7 @@ var bootstrapCredentialGone = Check{
 		Why: "A bootstrap token lets whoever reads it join a machine to the cluster, and so be sent pods with their secrets.",
 		How: "The bootstrap kubeconfig that the running kubelet names, and those below /etc/kubernetes: absent, without a credential, with a certificate that has ended, or declared by the profile because the system keeps it by design. A token's end is known to the cluster alone; a token that lies there fails. Tokens in provisioning data are a matter of user-data-closed.",
 		Remedy: map[string]string{
+			"talos":         "Talos keeps /etc/kubernetes/bootstrap-kubeconfig by design. Any other one was copied there: remove the pod that did, and kubectl -n kube-system delete secret bootstrap-token-ID.",
 			"":              "Once the kubelet has its own certificate (kubelet-client-current.pem): remove the file, kubeadm token delete ID, and give tokens a life of hours (kubeadm token create --ttl 1h).",
 			"fedora-coreos": "On OpenShift /etc/kubernetes/kubeconfig is kept by design and declared; any other one: oc or kubectl -n kube-system delete secret bootstrap-token-ID, then remove the file.",
 			"bottlerocket":  "apiclient set kubernetes.authentication-mode=aws does without a bootstrap token; elsewhere delete the token in the cluster once the node has joined.",
@@ -294,7 +295,7 @@ func judgeBootstrap(s node.CredentialState, k node.KubeletState, g Given) Findin
 	case len(open) > 0:
 		return unknown("unread", "what credential is in "+strings.Join(open, ", ")+" could not be read", open...)
 	case len(ended) > 0:
-		return pass("ended", "the certificate in it has ended: "+strings.Join(ended, ", "), ended...)
+		return pass("ended", "the certificate in it has expired: "+strings.Join(ended, ", "), ended...)
 	case len(declared) > 0:
 		return pass("declared", "the system keeps it by design: "+strings.Join(declared, ", "), declared...)
 	case len(named) > 0:
@@ -307,12 +308,13 @@ func judgeBootstrap(s node.CredentialState, k node.KubeletState, g Given) Findin
 
 var nodeClientCertificateValid = Check{
 	ID: "node-client-certificate-valid", Rev: 1, Topic: Credentials, Severity: High,
-	Title: "the certificate with which the kubelet calls the API server is valid",
+	Title: "the kubelet's client certificate for the API server is valid",
 	Refs:  []Ref{{sp80053, "IA-5(2)"}, {sp80053, "SC-17"}, {iso27001, "8.24"}},
 	Help: Help{
-		Why: "A node whose certificate ends drops out of the cluster at that moment, and with kubeadm's default of one year all nodes of one day do so together.",
+		Why: "A node whose certificate expires drops out of the cluster at that moment; with a life of one year, all nodes that joined on one day do so together.",
 		How: "The end of the certificate in the kubelet's kubeconfig, or of the file that it names (kubelet-client-current.pem, all links followed). The verdict holds until that date. A kubelet that has its credential fetched by a program has no certificate that could end.",
 		Remedy: map[string]string{
+			"cos":          "GKE: recreate the node in its pool, which gives it a new certificate.",
 			"talos":        "talosctl service kubelet restart makes it ask for a new one; where that is refused, look at pending requests with kubectl get csr.",
 			"bottlerocket": "Replace the node: it asks for a new certificate when it joins.",
 			"":             "systemctl restart kubelet; kubectl get csr and approve what is pending. With rotateCertificates: true the kubelet renews it by itself; a certificate that has ended needs a new bootstrap token (kubeadm join, or kubeadm kubeconfig user on a control plane).",
@@ -359,7 +361,7 @@ func judgeClientCertificate(s node.CredentialState, at time.Time) Finding {
 		until := c.NotAfter
 		text := fmt.Sprintf("%s ends on %s", from, until.Format(time.RFC3339))
 		if !at.Before(until) {
-			return fail("ended", "the kubelet's certificate has ended: "+text, text)
+			return fail("ended", "the kubelet's certificate has expired: "+text, text)
 		}
 		found := pass("valid", "the kubelet's certificate in "+text, text)
 		found.Until = &until

@@ -10,7 +10,7 @@ import (
 
 var noSecretsInEnvironment = Check{
 	ID: "no-secrets-in-environment", Rev: 1, Topic: Credentials, Severity: Medium,
-	Title: "no program of the host was started with a secret in its environment",
+	Title: "no host process was started with a secret in its environment",
 	Refs:  []Ref{{sp80053, "IA-5(7)"}, {sp80053, "SC-28"}, {pciContainers, "6.1"}},
 	Help: Help{
 		Why: "An environment is inherited by every program that is started from it, and ends in crash dumps, support bundles and unit files that everybody can read.",

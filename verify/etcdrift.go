@@ -10,7 +10,7 @@ import (
 
 var etcAsShipped = Check{
 	ID: "etc-as-shipped", Rev: 1, Topic: Immutability, Severity: Medium,
-	Title:     "/etc is as the OS image brought it but where the profile says otherwise",
+	Title:     "/etc is as the OS image shipped it, but where the profile says otherwise",
 	Refs:      imageRefs(Ref{sp80053, "CM-3"}, Ref{sp80053, "CM-6(2)"}, Ref{grundschutz, "APP.4.4.A8"}),
 	ImageOnly: true,
 	Help: Help{
@@ -68,7 +68,7 @@ func judgeEtc(e node.EtcState, mounts []node.Mount, g Given) Finding {
 	}
 	slices.Sort(bad)
 	if len(bad) > 0 {
-		return fail("differs", fmt.Sprintf("%d paths of /etc differ from %s: %s", len(bad), e.Defaults, strings.Join(bad, ", ")), bad...)
+		return fail("differs", fmt.Sprintf("/etc differs from %s: %s", e.Defaults, strings.Join(bad, ", ")), bad...)
 	}
 	return pass("as-shipped", fmt.Sprintf("%d entries of %s are in /etc as the image has them; %d differences are such as the profile declares", e.Compared, e.Defaults, declared))
 }

@@ -21,10 +21,11 @@ var extensionsDeclared = Check{
 		Why: "An extension puts programs into /usr as if the vendor had shipped them. Its file lies on a disk that root writes, and nothing checks it when it is merged.",
 		How: "Every image and folder where systemd-sysext(8) and systemd-confext(8) look, and every extension that Talos lists, must lie on the OS image itself or be one that the profile or a site overlay declares, by path and, where that is said, by the SHA-256 of its file. A link to /dev/null switches one off. What the mounts show as merged must be offered by a file.",
 		Remedy: map[string]string{
-			"flatcar": "Remove its link or file from /etc/extensions or /var/lib/extensions, in the Butane configuration too, and run systemd-sysext refresh; or declare its path and SHA-256 in a site overlay.",
-			"talos":   "Take it out of the schematic at the Image Factory and upgrade to the installer of the new one.",
-			"microos": "Remove it from /var/lib/extensions and run systemd-sysext refresh, or declare it in a site overlay.",
-			"":        "Remove the extension image and run systemd-sysext refresh, or declare its path and SHA-256 in a site overlay.",
+			"bottlerocket": "Bottlerocket ships no extensions of this kind: find the container that wrote the file, and replace the node.",
+			"flatcar":      "Remove its link or file from /etc/extensions or /var/lib/extensions, in the Butane configuration too, and run systemd-sysext refresh; or declare its path and SHA-256 in a site overlay.",
+			"talos":        "Take it out of the schematic at the Image Factory and upgrade to the installer of the new one.",
+			"microos":      "Remove it from /var/lib/extensions and run systemd-sysext refresh, or declare it in a site overlay.",
+			"":             "Remove the extension image and run systemd-sysext refresh, or declare its path and SHA-256 in a site overlay.",
 		},
 	},
 	Judge: On3(node.Extensions, node.Mounts, node.OS.Parts("init", "pidNamespace"), func(x []node.OfferedExtension, m []node.Mount, s node.System, g Given) Finding {
@@ -77,7 +78,7 @@ func judgeExtensions(offered []node.OfferedExtension, mounts []node.Mount, g Giv
 	case len(open) > 0:
 		return unknown("not-hashed", "extensions are declared with a digest and were not hashed: "+strings.Join(open, "; "), open...)
 	case len(good) > 0:
-		return pass("declared", fmt.Sprintf("%d extensions of the OS image, all of the image or declared: %s", len(good), strings.Join(good, "; ")), good...)
+		return pass("declared", fmt.Sprintf("all extensions of the OS image (%d) are of the image or declared: %s", len(good), strings.Join(good, "; ")), good...)
 	}
 	return pass("none", "the OS image has no extensions")
 }

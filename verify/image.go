@@ -183,7 +183,7 @@ var imageUnwritable = Check{
 			"Systems that are not built so (btrfs snapshots, read-only binds) are not held to it and stay on level 1.",
 		Remedy: map[string]string{
 			"fedora-coreos": "Update to a release with composefs (41 and later) and remove ostree.prepare-root.composefs=0 from the kernel arguments.",
-			"flatcar":       "Reinstall from a released image: this one mounts /usr from a plain partition.",
+			"flatcar":       "Remove what lies over /usr (a mutable extension, an overlay) and reboot. An image that mounts /usr from a plain partition has to be replaced by a released one.",
 			"":              "Replace the node by one from a released image.",
 		},
 	},
@@ -323,6 +323,9 @@ var imageAttested = Check{
 	Help: Help{
 		Why: "All that a node says of itself is a claim of the node. A quote is signed by a chip that its root cannot command.",
 		How: "This version takes no quote, so it never passes and never fails: not-applicable until there is one.",
+		Remedy: map[string]string{
+			"": "There is nothing to do: this version takes no quote and fails no node for it.",
+		},
 	},
 	ImageOnly: true,
 	Judge: onImage(func(*imageFacts, Given) Finding {

@@ -131,7 +131,7 @@ func failNaming(code string, items []string, sentence func(n int) string) Findin
 var writableExecutablesDeclared = Check{
 	ID:       "writable-executables-declared",
 	Rev:      1,
-	Title:    "every executable on writable storage is one that the profile or a site overlay declares",
+	Title:    "every executable on writable storage is declared",
 	Topic:    Immutability,
 	Severity: High,
 	Refs: []Ref{
@@ -140,7 +140,7 @@ var writableExecutablesDeclared = Check{
 	},
 	ImageOnly: true,
 	Help: Help{
-		Why: "What an intruder wants to have after the next reboot he has to put where the image does not reach. A full list of what can be run from there, each file by its digest, is what an antivirus scan of such a host would come down to.",
+		Why: "An intruder who wants to survive a reboot has to store a program where the image does not reach. A full list of what can be run from there, each file with its digest, is what an antivirus scan of such a host comes down to.",
 		How: "Once an hour /opt, /usr/local, /etc, /home, /root, /var/lib, /var/tmp, /tmp, /dev/shm and /run are looked through, without the storage of containers, for regular files with a permission to execute them or a setuid bit. Each is hashed. Left out are files on mounts of the image, copies of the image's own files, and what lies on a mount with noexec. A place of the profile or of a site overlay must name each of the rest, and where it names a digest, the file must have that.",
 		Remedy: map[string]string{
 			"talos":        "Nothing but network plugins belongs into /opt here. Ship programs as a system extension in the installer image, and wipe what is left of others: talosctl reset --system-labels-to-wipe EPHEMERAL.",
@@ -174,11 +174,11 @@ func judgeDeclared(s writable, g Given) Finding {
 	switch {
 	case len(different) > 0:
 		return failNaming("changed", slices.Concat(different, strange), func(n int) string {
-			return fmt.Sprintf("%d executables are not declared, or have another content than is declared", n)
+			return fmt.Sprintf("executables that are not declared, or have another content than is declared (%d)", n)
 		})
 	case len(strange) > 0:
 		return failNaming("undeclared", strange, func(n int) string {
-			return fmt.Sprintf("%d executables lie on writable storage that nobody declared", n)
+			return fmt.Sprintf("executables on writable storage that nobody declared (%d)", n)
 		})
 	case len(open) > 0:
 		return unknown("not-hashed", fmt.Sprintf("%d executables are declared with a digest and could not be hashed: %s", len(open), strings.Join(open, "; ")), open...)
@@ -189,7 +189,7 @@ func judgeDeclared(s writable, g Given) Finding {
 var noSetuidOnWritableStorage = Check{
 	ID:       "no-setuid-on-writable-storage",
 	Rev:      1,
-	Title:    "no file on writable storage gives whoever runs it the rights of another user or group",
+	Title:    "no setuid or setgid program takes effect on writable storage",
 	Topic:    Immutability,
 	Severity: High,
 	Refs:     []Ref{{sp80053, "AC-6(10)"}, {sp80053, "CM-7"}, {sp80053, "SI-7"}},
@@ -197,6 +197,7 @@ var noSetuidOnWritableStorage = Check{
 		Why: "A setuid file of root is a back door that outlives a password change: anybody who gets a shell on the node, or a container with a hostPath, becomes root by running it. The few that a system needs are in its image.",
 		How: "Among the executables outside the image, those with a setuid or setgid bit are listed, wherever the mount does not disarm them with nosuid. A place under inventory.setuid of the profile or a site overlay excuses one.",
 		Remedy: map[string]string{
+			"talos":        "Find the pod whose hostPath below /var holds the file and end it. What it left goes with talosctl reset --system-labels-to-wipe EPHEMERAL --reboot.",
 			"bottlerocket": "/local is mounted nosuid, so the file lies on a mount of its own. Find the container that has that mount, and end it before you replace the node.",
 			"":             "Take the bit away (chmod ug-s FILE) and find out who set it; mount the file system nosuid where nothing on it needs one.",
 		},
@@ -217,7 +218,7 @@ var noSetuidOnWritableStorage = Check{
 var noCapabilitiesOnWritableStorage = Check{
 	ID:       "no-file-capabilities-on-writable-storage",
 	Rev:      1,
-	Title:    "no file on writable storage gives whoever runs it capabilities",
+	Title:    "no program on writable storage has file capabilities that take effect",
 	Topic:    Immutability,
 	Severity: High,
 	Refs:     []Ref{{sp80053, "AC-6(10)"}, {sp80053, "CM-7"}, {sp80053, "SI-7"}},
@@ -225,7 +226,9 @@ var noCapabilitiesOnWritableStorage = Check{
 		Why: "File capabilities do what a setuid bit does, and ls does not show them: cap_setuid or cap_sys_admin on a copy of a shell is root. Searches for setuid files miss them.",
 		How: "The attribute security.capability of every executable outside the image is read and decoded (capabilities(7)). It must be absent, or the mount nosuid, which disarms it, or the path declared under inventory.capabilities.",
 		Remedy: map[string]string{
-			"": "Remove them with setcap -r FILE after you have noted what getcap shows. A service gets what it needs from its unit instead: AmbientCapabilities=.",
+			"talos":        "No service of Talos needs file capabilities: remove the pod that wrote the file, then the file from a pod that has its folder mounted.",
+			"bottlerocket": "No service of Bottlerocket needs file capabilities outside the image: remove the container that wrote the file, and replace the node.",
+			"":             "Remove them with setcap -r FILE after you have noted what getcap shows. A service gets what it needs from its unit instead: AmbientCapabilities=.",
 		},
 	},
 	Judge: onStored(func(s writable, g Given) Finding {
@@ -250,7 +253,7 @@ func judgeRights(s writable, code, what string, places []profiles.Place, gives f
 		}
 	}
 	if len(bad) > 0 {
-		return failNaming(code, bad, func(n int) string { return fmt.Sprintf("there are %d %s on writable storage", n, what) })
+		return failNaming(code, bad, func(n int) string { return fmt.Sprintf("%s on writable storage (%d)", what, n) })
 	}
 	return pass("none", fmt.Sprintf("of %d executables outside the image none does; %d that would are declared, %d are disarmed by nosuid", len(s.files), known, inert))
 }
@@ -258,15 +261,17 @@ func judgeRights(s writable, code, what string, places []profiles.Place, gives f
 var noWorldWritableExecutables = Check{
 	ID:       "no-world-writable-executables",
 	Rev:      1,
-	Title:    "no executable can be changed or replaced by everybody",
+	Title:    "no executable outside the image is world-writable or in a world-writable folder",
 	Topic:    Immutability,
 	Severity: High,
 	Refs:     []Ref{{sp80053, "CM-5(6)"}, {sp80053, "AC-6"}, {osSRG, "SRG-OS-000259-GPOS-00100"}},
 	Help: Help{
-		Why: "If everybody may write a program, or the folder that it is in, then a process without any right on the node, or a container that has the folder mounted, chooses what the next one to start it runs, and that is often root.",
+		Why: "Where everybody may write a program or its folder, an unprivileged process, or a container that has the folder mounted, decides what the next caller runs, and that caller is often root.",
 		How: "Every executable outside the image must lack the write permission for others, and so must each folder on the way to it, unless the folder is sticky as /tmp is. What lies on a mount with noexec is left out.",
 		Remedy: map[string]string{
-			"": "chmod o-w the file or the folder that is named, then compare the file with its source: it may have been changed already.",
+			"talos":        "Change the mode where the file is written, mostly in the installer of a network plugin: the node has no shell to do it in.",
+			"bottlerocket": "Change the mode where the file is written, mostly in the installer of a network or storage plugin, and restart its DaemonSet.",
+			"":             "chmod o-w the file or the folder that is named, then compare the file with its source: it may have been changed already.",
 		},
 	},
 	Judge: onStored(func(s writable, _ Given) Finding {
@@ -281,7 +286,7 @@ var noWorldWritableExecutables = Check{
 			}
 		}
 		if len(bad) > 0 {
-			return failNaming("world-writable", bad, func(n int) string { return fmt.Sprintf("everybody can change or replace %d executables", n) })
+			return failNaming("world-writable", bad, func(n int) string { return fmt.Sprintf("executables that everybody can change or replace (%d)", n) })
 		}
 		return pass("closed", fmt.Sprintf("none of %d executables outside the image", len(s.files)))
 	}),
@@ -290,7 +295,7 @@ var noWorldWritableExecutables = Check{
 var executablesOwnedByRoot = Check{
 	ID:       "declared-executables-owned-by-root",
 	Rev:      1,
-	Title:    "every program that the node is declared to run from writable storage belongs to root alone",
+	Title:    "declared programs on writable storage belong to root, and only root can write them",
 	Topic:    Immutability,
 	Severity: Medium,
 	Refs:     []Ref{{sp80053, "CM-5(6)"}, {osSRG, "SRG-OS-000259-GPOS-00100"}},
@@ -298,8 +303,10 @@ var executablesOwnedByRoot = Check{
 		Why: "The kubelet, network plugins and what else is declared run as root. If another user owns the file, or a group may write it, that user is root with one more step.",
 		How: "The owner of each executable that a place of the profile or of a site overlay names must be user 0, and its group 0 where the group may write it.",
 		Remedy: map[string]string{
-			"flatcar": "Where Ignition writes the file, leave out user and group there. For one that an installer put into /opt/bin: chown root:root, chmod 0755.",
-			"":        "chown root:root FILE; chmod go-w FILE. Installers that unpack an archive as it is keep the owner of the machine where it was packed.",
+			"talos":        "The installer of the network plugin writes the file: let it set owner 0 and mode 0755, and restart its DaemonSet.",
+			"bottlerocket": "What installs the network or storage plugin writes the file: let it set owner 0 and mode 0755, or update the plugin.",
+			"flatcar":      "Where Ignition writes the file, leave out user and group there. For one that an installer put into /opt/bin: chown root:root, chmod 0755.",
+			"":             "chown root:root FILE; chmod go-w FILE. Installers that unpack an archive as it is keep the owner of the machine where it was packed.",
 		},
 	},
 	Judge: onStored(func(s writable, g Given) Finding {
@@ -319,7 +326,7 @@ var executablesOwnedByRoot = Check{
 			}
 		}
 		if len(bad) > 0 {
-			return failNaming("not-roots", bad, func(n int) string { return fmt.Sprintf("somebody beside root can change %d declared executables", n) })
+			return failNaming("not-roots", bad, func(n int) string { return fmt.Sprintf("declared executables that not only root can change (%d)", n) })
 		}
 		return pass("roots", fmt.Sprintf("all %d declared executables on writable storage belong to root", of))
 	}),

@@ -96,7 +96,7 @@ func TestWritableExecutablesDeclared(t *testing.T) {
 		{name: "undeclared before the search was stopped", facts: withFact(none, node.StoredExecutables, node.Inventory{Looked: []string{"/opt"}, Files: []node.StoredExecutable{tool}}, storedGap), want: "fail undeclared"},
 	}, unreadStorage(none)...))
 	f := Run([]Check{writableExecutablesDeclared}, onStorage(storageMounts, many...), Given{Profile: &profiles.Profile{}})[0]
-	if len(f.Items) != maxListed || !strings.HasSuffix(f.Reason, "; and 150 more") || !strings.HasPrefix(f.Reason, "250 executables") {
+	if len(f.Items) != maxListed || !strings.HasSuffix(f.Reason, "; and 150 more") || !strings.HasPrefix(f.Reason, "executables on writable storage that nobody declared (250): ") {
 		t.Errorf("got %d items: %.100s … %s", len(f.Items), f.Reason, f.Reason[len(f.Reason)-40:])
 	}
 }

@@ -36,7 +36,7 @@ func logFolder(l node.LogState, path string) node.LogFolder {
 var journalPersistent = Check{
 	ID:       "journal-persistent",
 	Rev:      1,
-	Title:    "the journal outlasts a restart of the system",
+	Title:    "the journal survives a reboot",
 	Topic:    Audit,
 	Severity: Medium,
 	Refs:     []Ref{{sp80053, "AU-4"}, {sp80053, "AU-11"}, {pciDSS, "10.5.1"}, {iso27001, "8.15"}, {cisBottlerocket, "4.1.1.1"}},
@@ -82,12 +82,12 @@ var journalPersistent = Check{
 var journalClosed = Check{
 	ID:       "journal-closed",
 	Rev:      1,
-	Title:    "not everybody can read the journal, and nobody but root can change it",
+	Title:    "the journal is not readable by everybody, and only root can change it",
 	Topic:    Audit,
 	Severity: Medium,
 	Refs:     []Ref{{sp80053, "AU-9"}, {pciDSS, "10.3.1"}, {pciDSS, "10.3.2"}, {iso27001, "8.15"}, {cisBottlerocket, "4.1.2"}},
 	Help: Help{
-		Why: "Logs tell which accounts exist, what fails and now and then a password; and who can write to them can take out what he did.",
+		Why: "Logs tell which accounts exist, what fails and now and then a password; whoever can change them can remove the traces of an attack.",
 		How: "Mode and owner of /var/log/journal, /run/log/journal, the folders in them and the journals. Others may not read a journal; neither group nor others may write to a journal or a folder; all belong to root. That everybody may list a folder is journald's way and passes. Journals of other machines (remote) and access control lists are not read.",
 		Remedy: map[string]string{
 			"bottlerocket": "The system sets these modes at every boot: restart the node, and look for the pod that mounts /var/log and changed them.",

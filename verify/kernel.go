@@ -32,7 +32,7 @@ var kernelBranchKnown = Check{
 		Why: "Fixes come by branch. Whether a kernel is patched or still maintained can only be asked of one whose branch is known.",
 		How: "The release that the running kernel gives (uname -r) must begin with two or three numbers. What follows is the vendor's and is quoted; vendors with a suffix such as .el9 or -generic put fixes into it that the numbers do not show.",
 		Remedy: map[string]string{
-			"": "A kernel built without a version number cannot be compared with anything: run one from your distribution.",
+			"": "Run a kernel that your distribution built: only its release can be compared with lists of fixes.",
 		},
 	},
 	Judge: On(node.Kernel.Parts("release"), judgeKernelBranch),

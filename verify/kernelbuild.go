@@ -11,7 +11,7 @@ import (
 
 var kernelHardeningConfig = Check{
 	ID: "kernel-hardening-config", Rev: 1, Topic: KernelTopic, Severity: Medium,
-	Title: "the kernel was built with the defences that its system ships",
+	Title: "the kernel was built with the hardening options that its system ships",
 	Refs:  []Ref{{sp80053, "SI-16"}, {sp80053, "CM-6"}, {sp80053, "CM-7"}, {iso27001, "8.9"}, {grundschutz, "SYS.1.3.A14"}},
 	Help: Help{
 		Why: "Read-only kernel code, random addresses, checked copies: no parameter switches these on later. A kernel without them was built by somebody else, or for something else.",
@@ -56,7 +56,7 @@ func off(option string) bool { return option == "n" || option == "absent" }
 
 var kexecRestricted = Check{
 	ID: "kexec-restricted", Rev: 1, Topic: BootChain, Severity: Medium,
-	Title: "root cannot start a kernel that nobody signed",
+	Title: "root cannot start an unsigned kernel with kexec",
 	Refs:  slices.Concat(bootRefs, []Ref{{sp80053, "CM-5"}}),
 	Help: Help{
 		Why:    "kexec starts another kernel out of the running one, past firmware, Secure Boot and the measured boot. Whoever is root could put any kernel in place of this one, with any command line.",

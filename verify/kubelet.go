@@ -148,7 +148,7 @@ var KubeletReadOnlyPortClosed = Check{
 		{sp80053, "CM-7"}, {sp80053, "SC-8"}, {pciDSS, "2.2.4"},
 	},
 	Help: Help{
-		Why: "The read-only port tells whoever asks, without TLS and without a name, which pods run here, with their environment as far as it is in their specification.",
+		Why: "The read-only port tells whoever asks, without TLS or authentication, which pods run here and what their specifications hold, environment variables included.",
 		How: "readOnlyPort as it takes effect has to be 0 (the default is 0 with --config and 10255 without), and no kubelet may listen on that port or on 10255.",
 		Remedy: kubeletRemedy("readOnlyPort: 0", "read-only-port=0", map[string]string{
 			"talos":        "Talos leaves the port closed: take readOnlyPort out of machine.kubelet.extraConfig and read-only-port out of machine.kubelet.extraArgs (talosctl patch machineconfig).",
@@ -189,7 +189,7 @@ var KubeletReadOnlyPortClosed = Check{
 // KubeletClientCASet demands that client certificates are checked.
 var KubeletClientCASet = Check{
 	ID: "kubelet-client-ca-set", Rev: 1, Topic: KubeletTopic, Severity: High,
-	Title: "the kubelet knows the certificate authority of its callers",
+	Title: "the kubelet has a certificate authority (CA) to verify client certificates",
 	Refs: []Ref{
 		{cisKubernetes, "4.2.3"},
 		{sp80053, "IA-5(2)"}, {sp80053, "CM-6"}, {pciDSS, "2.2.1"},
@@ -198,8 +198,9 @@ var KubeletClientCASet = Check{
 		Why: "Without a certificate authority the kubelet accepts no client certificate, and callers such as the API server have to come with a token or anonymously.",
 		How: "authentication.x509.clientCAFile as it takes effect has to name a file that exists. What is in the file is not read.",
 		Remedy: kubeletRemedy("authentication: {x509: {clientCAFile: /etc/kubernetes/pki/ca.crt}}", "client-ca-file=PATH", map[string]string{
-			"talos":        "Talos sets it and refuses another value, except where machine.kubelet.skipNodeRegistration makes the kubelet a standalone one: take that out of the machine configuration (talosctl patch machineconfig).",
-			"bottlerocket": "Bottlerocket sets it from settings.kubernetes.cluster-certificate, except in standalone mode: apiclient set kubernetes.standalone-mode=false.",
+			"talos":         "Talos sets it and refuses another value, except where machine.kubelet.skipNodeRegistration makes the kubelet a standalone one: take that out of the machine configuration (talosctl patch machineconfig).",
+			"fedora-coreos": "OpenShift sets it to /etc/kubernetes/kubelet-ca.crt: take clientCAFile out of KubeletConfig resources and MachineConfigs. Elsewhere write authentication: {x509: {clientCAFile: PATH}} into the file that --config names, and restart the kubelet.",
+			"bottlerocket":  "Bottlerocket sets it from settings.kubernetes.cluster-certificate, except in standalone mode: apiclient set kubernetes.standalone-mode=false.",
 		}),
 	},
 	Judge: onKubelet(func(k node.KubeletState, g Given) Finding {
@@ -225,7 +226,7 @@ var KubeletClientCASet = Check{
 // does not live for ever.
 var KubeletCertificatesRotate = Check{
 	ID: "kubelet-certificates-rotate", Rev: 1, Topic: KubeletTopic, Severity: Medium,
-	Title: "the kubelet's own credential is renewed before it expires",
+	Title: "the kubelet renews its client certificate before it expires",
 	Refs: []Ref{
 		{cisKubernetes, "4.2.10"}, {sp80053, "IA-5"}, {sp80053, "CM-6"}, {pciDSS, "2.2.1"},
 	},
@@ -278,7 +279,7 @@ var strongCiphers = []string{
 // KubeletTLSFloor demands that the kubelet's port speaks no broken protocol.
 var KubeletTLSFloor = Check{
 	ID: "kubelet-tls-floor", Rev: 1, Topic: KubeletTopic, Severity: Medium,
-	Title: "the kubelet is set to speak TLS 1.2 or newer, with strong ciphers only where they are chosen",
+	Title: "the kubelet is configured for TLS 1.2 or newer and for strong cipher suites",
 	Refs: []Ref{
 		{cisKubernetes, "4.2.12"}, {sp80053, "SC-8(1)"}, {sp80053, "SC-13"}, {pciDSS, "2.2.7"},
 	},
@@ -286,8 +287,9 @@ var KubeletTLSFloor = Check{
 		Why: "Commands and logs of every pod go over the kubelet's port; an old protocol or cipher lets them be read or changed on the way.",
 		How: "tlsMinVersion as it takes effect has to be VersionTLS12 (the kubelet's default) or VersionTLS13. Where tlsCipherSuites is set and the floor is 1.2, every suite in it has to be one that CIS 4.2.12 lists; where it is not set, Go chooses. The port itself is not probed.",
 		Remedy: kubeletRemedy("tlsMinVersion: VersionTLS12", "tls-min-version=VersionTLS12", map[string]string{
-			"talos":        "Talos sets VersionTLS13 and refuses another value in machine.kubelet.extraConfig: take tls-min-version and tls-cipher-suites out of machine.kubelet.extraArgs (talosctl patch machineconfig).",
-			"bottlerocket": "Bottlerocket sets the cipher suites itself and has no setting for them: update the system (apiclient update apply).",
+			"talos":         "Talos sets VersionTLS13 and refuses another value in machine.kubelet.extraConfig: take tls-min-version and tls-cipher-suites out of machine.kubelet.extraArgs (talosctl patch machineconfig).",
+			"fedora-coreos": "On OpenShift: a KubeletConfig resource with spec: {tlsSecurityProfile: {type: Intermediate}}, and no tlsMinVersion or tlsCipherSuites in its kubeletConfig. Elsewhere write tlsMinVersion: VersionTLS12 into the file that --config names, and restart the kubelet.",
+			"bottlerocket":  "Bottlerocket sets the cipher suites itself and has no setting for them: update the system (apiclient update apply).",
 		}),
 	},
 	Judge: onKubelet(func(k node.KubeletState, g Given) Finding {
@@ -329,7 +331,7 @@ var KubeletKernelDefaultsProtected = Check{
 	Refs:  []Ref{{sp80053, "CM-6"}, {sp80053, "SC-2"}},
 	Help: Help{
 		Why: "A kubelet that silently sets vm.overcommit_memory, kernel.panic and others itself hides that the system's own settings were changed or never made.",
-		How: "protectKernelDefaults as it takes effect has to be true; the kubelet's default is false, with --config and without.",
+		How: "protectKernelDefaults as it takes effect has to be true; the kubelet's default is false, with --config and without. Put right what kubelet-kernel-tunables finds before you set it: the kubelet does not start otherwise.",
 		Remedy: kubeletRemedy("protectKernelDefaults: true", "protect-kernel-defaults=true", map[string]string{
 			"talos":        "Talos sets it to true outside containers: take protectKernelDefaults out of machine.kubelet.extraConfig (talosctl patch machineconfig).",
 			"bottlerocket": "Newer releases of Bottlerocket set it to true, and there is no setting for it: update the system (apiclient update apply).",
@@ -350,12 +352,13 @@ var KubeletKernelDefaultsProtected = Check{
 // KubeletConfigClosed demands that only root decides what the kubelet does.
 var KubeletConfigClosed = Check{
 	ID: "kubelet-config-closed", Rev: 1, Topic: KubeletTopic, Severity: Medium,
-	Title: "only root can read and change the kubelet's configuration",
+	Title: "only root can read or change the kubelet's configuration files",
 	Refs:  []Ref{{cisKubernetes, "4.1.9"}, {cisKubernetes, "4.1.10"}, {sp80053, "CM-5(6)"}, {pciDSS, "7.2.5"}},
 	Help: Help{
 		Why: "Whoever may write the file or a drop-in switches authentication off at the next start of the kubelet; whoever may read it learns how the node is guarded.",
 		How: "The file that --config names and every drop-in of --config-dir has to belong to root and its group and to have mode 0600 or less. The STIG is content with 0644: kubelet-config-kept.",
 		Remedy: map[string]string{
+			"cos":           "GKE writes the file and has no setting for its mode: recreate the node where the mode was changed, and waive the check where a new node has the same.",
 			"":              "chown root:root FILE; chmod 0600 FILE, and the same in what writes the file (cloud-init, configuration management).",
 			"talos":         "Talos writes /etc/kubernetes/kubelet.yaml with mode 0600; another mode means that something changed it: reboot the node (talosctl reboot), /etc is made anew.",
 			"flatcar":       "chown root:root FILE; chmod 0600 FILE, and mode: 0600 for the file in the Butane configuration of new nodes. kubeadm writes /var/lib/kubelet/config.yaml with 0644 again at an upgrade.",

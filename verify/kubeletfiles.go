@@ -80,7 +80,7 @@ func judgeKubeconfigs(limit uint32) Judge {
 // KubeletKubeconfigClosed demands that only root holds the node's credential.
 var KubeletKubeconfigClosed = Check{
 	ID: "kubelet-kubeconfig-closed", Rev: 1, Topic: KubeletTopic, Severity: Medium,
-	Title: "only root can read and change the kubelet's kubeconfig",
+	Title: "only root can read or change the kubelet's kubeconfig",
 	Refs:  []Ref{{cisKubernetes, "4.1.5"}, {cisKubernetes, "4.1.6"}, {sp80053, "AC-6"}, {sp80053, "IA-5"}, {pciDSS, "7.2.5"}},
 	Help: Help{
 		Why: "Whoever reads a kubeconfig with a key or token in it is this node to the API server: it reads the secrets of every pod here. Whoever writes it chooses to which API server the node listens.",
@@ -90,7 +90,7 @@ var KubeletKubeconfigClosed = Check{
 			"talos":         "Talos writes its kubeconfigs with mode 0600; where the mode differs somebody changed it: talosctl reboot makes /etc anew.",
 			"flatcar":       "chmod 0600 /etc/kubernetes/kubelet.conf, or what --kubeconfig names; where the Butane configuration writes it, mode: 0600 there.",
 			"bottlerocket":  "Bottlerocket writes /etc/kubernetes/kubelet/kubeconfig anew at each boot: apiclient reboot.",
-			"cos":           "chmod 0600 /var/lib/kubelet/kubeconfig in a start-up script of the node pool; GKE writes it at the first boot.",
+			"cos":           "GKE writes /var/lib/kubelet/kubeconfig and has no setting for its mode: recreate the node if the mode was changed; otherwise chmod 0600 it on each new node by a privileged DaemonSet, or waive the check.",
 			"fedora-coreos": "chmod 0600 /var/lib/kubelet/kubeconfig; on OpenShift /etc/kubernetes/kubeconfig, the bootstrap credential, comes from the machine configuration server: let a MachineConfig give it mode 0600.",
 			"microos":       "chmod 0600 what --kubeconfig names; k3s and RKE2 write agent/kubelet.kubeconfig with that mode when they start.",
 		},
@@ -101,15 +101,16 @@ var KubeletKubeconfigClosed = Check{
 // KubeletClientCAClosed demands that only root decides who the callers are.
 var KubeletClientCAClosed = Check{
 	ID: "kubelet-client-ca-closed", Rev: 1, Topic: KubeletTopic, Severity: Medium,
-	Title: "only root can change whose certificates the kubelet accepts",
+	Title: "only root can change the file of the kubelet's client CA",
 	Refs: []Ref{
 		{cisKubernetes, "4.1.7"}, {cisKubernetes, "4.1.8"}, {kubernetesSTIG, "V-242449"}, {kubernetesSTIG, "V-242450"},
 		{sp80053, "CM-5"}, {pciDSS, "7.2.5"},
 	},
 	Help: Help{
-		Why: "Whoever writes a certificate authority of his own into that file calls the kubelet as whom he likes.",
+		Why: "Whoever can add a certificate authority to that file can call the kubelet under any name.",
 		How: "The file that authentication.x509.clientCAFile names has to belong to root and its group and to have mode 0644 or less, which is what both CIS and the STIG ask for.",
 		Remedy: map[string]string{
+			"cos":           "GKE writes the file at the first boot: recreate the node, and find what changed its owner or mode.",
 			"":              "chown root:root and chmod 0644 the file that clientCAFile names.",
 			"talos":         "Talos writes /etc/kubernetes/pki/ca.crt with mode 0400; where it is wider, reboot the node (talosctl reboot), the file is made anew.",
 			"flatcar":       "chown root:root /etc/kubernetes/pki/ca.crt; chmod 0644 it, and mode: 0644 where a Butane configuration writes it.",
@@ -131,7 +132,7 @@ var KubeletClientCAClosed = Check{
 // KubeletUnitClosed demands that only root decides how the kubelet is started.
 var KubeletUnitClosed = Check{
 	ID: "kubelet-unit-closed", Rev: 1, Topic: KubeletTopic, Severity: Medium,
-	Title: "only root can read and change how systemd starts the kubelet",
+	Title: "only root can read or change the kubelet's systemd unit and drop-ins",
 	Refs:  []Ref{{cisKubernetes, "4.1.1"}, {cisKubernetes, "4.1.2"}, {sp80053, "CM-5"}, {sp80053, "AC-6"}},
 	Help: Help{
 		Why: "Arguments win over every file: whoever may write the unit, a drop-in or an environment file of it switches authentication off at the next start.",
@@ -141,7 +142,7 @@ var KubeletUnitClosed = Check{
 			"talos":         "Talos has no systemd: machined starts the kubelet, and there is nothing to do.",
 			"flatcar":       "Let the Butane configuration write unit and drop-ins with mode: 0600, or bring the kubelet as an extension image, whose unit nobody can write; chmod 0600 on nodes that run.",
 			"bottlerocket":  "Bottlerocket has the unit in its image, and its drop-ins are written at each boot with 0644: waive those with that reason, root alone can change them.",
-			"cos":           "GKE writes /etc/systemd/system/kubelet.service and /etc/default/kubelet at the first boot: chmod 0600 both in a start-up script.",
+			"cos":           "GKE writes /etc/systemd/system/kubelet.service and /etc/default/kubelet and has no setting for their modes: chmod 0600 both on each new node by a privileged DaemonSet, or waive the check where root alone can change them.",
 			"fedora-coreos": "On OpenShift units come from MachineConfigs with 0644: waive that with this reason. Elsewhere write them by Ignition with mode 0600, or leave the package's own below /usr.",
 			"microos":       "chmod 0600 the files in /etc/systemd/system, and the .env files beside the units of k3s and RKE2, which may hold the cluster's token.",
 		},

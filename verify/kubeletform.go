@@ -15,56 +15,56 @@ import (
 var kubeletFormChecks = []Check{
 	writtenForm{
 		id: "kubelet-read-only-port-written", rule: "V-242387", flag: "read-only-port", key: "readOnlyPort",
-		title: "the read-only port is not named among the arguments, and in the file only as 0",
+		title: "--read-only-port is not used, and the kubelet's file gives readOnlyPort no value but 0",
 		good:  "0", is: func(json string) bool { return json == "0" }, absent: true,
 	}.check(),
 	writtenForm{
 		id: "kubelet-anonymous-off-written", rule: "V-242391", flag: "anonymous-auth", key: "authentication.anonymous.enabled",
-		title: "the kubelet's file switches anonymous requests off in so many words",
+		title: "the kubelet's file sets authentication.anonymous.enabled to false",
 		good:  "false", is: func(json string) bool { return json == "false" },
 	}.check(),
 	writtenForm{
 		id: "kubelet-authorization-written", rule: "V-242392", flag: "authorization-mode", key: "authorization.mode",
-		title: "the kubelet's file names Webhook as the way of authorization",
+		title: "the kubelet's file sets authorization.mode to Webhook",
 		good:  "Webhook", is: func(json string) bool { return json == `"Webhook"` },
 	}.check(),
 	writtenForm{
 		id: "kubelet-static-pod-path-unwritten", rule: "V-242397", flag: "pod-manifest-path", key: "staticPodPath",
-		title: "no folder of static pods is named, neither in the kubelet's file nor among its arguments",
+		title: "neither the kubelet's file nor its arguments name a static pod folder",
 		good:  "not there", is: func(string) bool { return false }, absent: true,
 		aside: "kubeadm, OpenShift, Bottlerocket and every control plane name one: what is in it is judged by kubelet-static-pods-declared.",
 	}.check(),
 	writtenForm{
 		id: "kubelet-hostname-unwritten", rule: "V-242404", flag: "hostname-override",
-		title: "the kubelet is given no name among its arguments, not even by the system",
+		title: "--hostname-override is not among the kubelet's arguments",
 		good:  "not there", absent: true,
 		aside: "Talos, and Bottlerocket in a cloud, give it one: whether that is by the system's design is judged by kubelet-hostname-own.",
 	}.check(),
 	writtenForm{
 		id: "kubelet-client-ca-written", rule: "V-242420", flag: "client-ca-file", key: "authentication.x509.clientCAFile",
-		title: "the kubelet's file names the certificate authority of its callers",
+		title: "the kubelet's file sets authentication.x509.clientCAFile",
 		good:  "a path", is: isWritten,
 	}.check(),
 	writtenForm{
 		id: "kubelet-serving-key-written", rule: "V-242424", flag: "tls-private-key-file", key: "tlsPrivateKeyFile",
-		title: "the kubelet's file names the key that it serves with",
+		title: "the kubelet's file sets tlsPrivateKeyFile",
 		good:  "a path", is: isWritten,
 		aside: "With serverTLSBootstrap, which is better, there is no such path: kubelet-serving-certificate-issued judges that.",
 	}.check(),
 	writtenForm{
 		id: "kubelet-serving-certificate-written", rule: "V-242425", flag: "tls-cert-file", key: "tlsCertFile",
-		title: "the kubelet's file names the certificate that it serves",
+		title: "the kubelet's file sets tlsCertFile",
 		good:  "a path", is: isWritten,
 		aside: "A kubelet that asks the cluster for its certificate (serverTLSBootstrap) names none: kubelet-serving-certificate-rotates judges that.",
 	}.check(),
 	writtenForm{
 		id: "kubelet-kernel-defaults-written", rule: "V-242434", flag: "protect-kernel-defaults", key: "protectKernelDefaults",
-		title: "the kubelet's file says that it leaves the kernel's settings alone",
+		title: "the kubelet's file sets protectKernelDefaults to true",
 		good:  "true", is: func(json string) bool { return json == "true" },
 	}.check(),
 	writtenForm{
 		id: "kubelet-idle-timeout-written", rule: "V-245541", flag: "streaming-connection-idle-timeout", key: "streamingConnectionIdleTimeout",
-		title: "the kubelet's file ends idle sessions after five minutes or more",
+		title: "the kubelet's file sets streamingConnectionIdleTimeout to five minutes or more",
 		good:  "5m", is: atLeastFiveMinutes,
 		aside: "The rule wants five minutes or more, not less, and from 1.34 on the setting has no effect.",
 	}.check(),
@@ -104,7 +104,7 @@ func (w writtenForm) check() Check {
 		ID: w.id, Rev: 1, Topic: KubeletTopic, Severity: Low, Title: w.title,
 		Refs: []Ref{{kubernetesSTIG, w.rule}, {sp80053, "CM-6"}},
 		Help: Help{
-			Why:    fmt.Sprintf("An auditor who follows %s looks for the text and not for the effect: what is right by default is written up all the same.", w.rule),
+			Why:    fmt.Sprintf("%s of the DISA Kubernetes STIG asks for the text and not for the effect: an auditor writes up even what is right by default.", w.rule),
 			How:    how,
 			Remedy: w.remedy(),
 		},
@@ -127,15 +127,21 @@ func (w writtenForm) remedy() map[string]string {
 	}
 	if w.key == "" {
 		return map[string]string{
-			"":        "Start the kubelet without --" + w.flag + "; the node's own name, set by hostnamectl, is the node's name in the cluster then.",
-			"talos":   "Talos always gives the kubelet the machine's name: waive it, the name is the same.",
-			"microos": "k3s and RKE2 always give their kubelet a name: waive it, the name is the node's unless node-name is set.",
+			"":              "Start the kubelet without --" + w.flag + "; the node's own name, set by hostnamectl, is the node's name in the cluster then.",
+			"talos":         "Talos always gives the kubelet the machine's name: waive it, the name is the same.",
+			"bottlerocket":  "apiclient get settings.kubernetes.hostname-override says whether somebody set it: take it out of the user data. Where Bottlerocket sets it itself in a cloud, waive it with that reason.",
+			"cos":           "GKE names its nodes itself: waive it with that reason.",
+			"fedora-coreos": "Take --hostname-override out of the kubelet's unit; where OpenShift adds it for a cloud provider, waive it with that reason.",
+			"microos":       "k3s and RKE2 always give their kubelet a name: waive it, the name is the node's unless node-name is set.",
 		}
 	}
 	return map[string]string{
-		"":        fmt.Sprintf("Take --%s out of the kubelet's arguments, %s the file that --config names, and restart the kubelet.", w.flag, write),
-		"talos":   fmt.Sprintf("Take %s out of machine.kubelet.extraArgs, and %s machine.kubelet.extraConfig, as far as Talos lets you: what it sets itself it refuses there, and writes into the file.", w.flag, write),
-		"microos": fmt.Sprintf("k3s and RKE2 hand over what stands in kubelet-arg as arguments: take %s out of it, and %s a file in agent/etc/kubelet.conf.d. With kubeadm /var/lib/kubelet/kubeadm-flags.env holds --%s, and /var/lib/kubelet/config.yaml is the file.", w.flag, write, w.flag),
+		"":              fmt.Sprintf("Take --%s out of the kubelet's arguments, %s the file that --config names, and restart the kubelet.", w.flag, write),
+		"talos":         fmt.Sprintf("Take %s out of machine.kubelet.extraArgs, and %s machine.kubelet.extraConfig, as far as Talos lets you: what it sets itself it refuses there, and writes into the file.", w.flag, write),
+		"bottlerocket":  fmt.Sprintf("Bottlerocket writes file and arguments of its kubelet: where a new node has --%s or the file otherwise, waive %s with that reason.", w.flag, w.rule),
+		"cos":           fmt.Sprintf("GKE writes file and arguments of its kubelet: where a new node has --%s or the file otherwise, waive %s with that reason. Elsewhere %s the file that --config names.", w.flag, w.rule, write),
+		"fedora-coreos": fmt.Sprintf("On OpenShift %s the kubeletConfig of a KubeletConfig resource, as far as it takes the setting, and take --%s out of MachineConfigs. Elsewhere %s the file that --config names and take --%s out of the unit, in the Butane configuration too.", write, w.flag, write, w.flag),
+		"microos":       fmt.Sprintf("k3s and RKE2 hand over what stands in kubelet-arg as arguments: take %s out of it, and %s a file in agent/etc/kubelet.conf.d. With kubeadm /var/lib/kubelet/kubeadm-flags.env holds --%s, and /var/lib/kubelet/config.yaml is the file.", w.flag, write, w.flag),
 	}
 }
 
@@ -187,7 +193,7 @@ func atLeastFiveMinutes(json string) bool {
 // CIS wants closed to readers too.
 var kubeletConfigKept = Check{
 	ID: "kubelet-config-kept", Rev: 1, Topic: KubeletTopic, Severity: Medium,
-	Title: "only root can change the kubelet's configuration",
+	Title: "only root can change the kubelet's configuration files",
 	Refs: []Ref{
 		{kubernetesSTIG, "V-242406"}, {kubernetesSTIG, "V-242407"}, {kubernetesSTIG, "V-242456"}, {kubernetesSTIG, "V-242457"},
 		{sp80053, "CM-5(6)"},

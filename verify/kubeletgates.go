@@ -113,7 +113,7 @@ func (c gateCheck) verdict(on bool, reason string) Finding {
 // KubeletDynamicAuditingOff is about where audit events go.
 var KubeletDynamicAuditingOff = gateCheck{
 	id: "kubelet-dynamic-auditing-off", rule: "V-242398", gate: "DynamicAuditing", removed: 19,
-	title:    "nobody redirects audit events through the API",
+	title:    "dynamic auditing (feature gate DynamicAuditing) is off",
 	why:      "With dynamic auditing an object in the cluster decides where audit events go, so that whoever may write it sends them elsewhere.",
 	defaults: []gateDefault{{0, false}},
 	remedy: map[string]string{
@@ -125,7 +125,7 @@ var KubeletDynamicAuditingOff = gateCheck{
 // KubeletDynamicConfigurationOff is about who configures the kubelet.
 var KubeletDynamicConfigurationOff = gateCheck{
 	id: "kubelet-dynamic-configuration-off", rule: "V-242399", gate: "DynamicKubeletConfig", removed: 26,
-	title:    "the kubelet takes no configuration from the API server",
+	title:    "dynamic kubelet configuration (feature gate DynamicKubeletConfig) is off",
 	why:      "With dynamic configuration a ConfigMap replaces the file on the node, authentication included, and nothing on the node shows it.",
 	defaults: []gateDefault{{0, true}, {22, false}},
 	remedy: map[string]string{

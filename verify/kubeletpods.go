@@ -10,7 +10,7 @@ import (
 // KubeletChainsKept demands that the kubelet keeps its rules of the firewall.
 var KubeletChainsKept = Check{
 	ID: "kubelet-iptables-chains-kept", Rev: 1, Topic: KubeletTopic, Severity: Low,
-	Title: "the kubelet keeps its own chains in iptables",
+	Title: "the kubelet maintains its iptables chains",
 	Refs:  []Ref{{cisKubernetes, "4.2.6"}, {sp80053, "SC-7"}, {sp80053, "CM-6"}},
 	Help: Help{
 		Why: "Other programs of the node know the kubelet's chains; where nobody makes them, packets that should be dropped or masqueraded pass as they are.",
@@ -34,7 +34,7 @@ var KubeletChainsKept = Check{
 // KubeletPodPIDsLimited demands that a pod cannot use up the node's processes.
 var KubeletPodPIDsLimited = Check{
 	ID: "kubelet-pod-pids-limited", Rev: 1, Topic: KubeletTopic, Severity: Medium,
-	Title: "a pod may start only so many processes",
+	Title: "the number of processes in a pod is limited",
 	Refs:  []Ref{{cisKubernetes, "4.2.13"}, {sp80053, "SC-5"}, {sp80053, "SC-6"}},
 	Help: Help{
 		Why: "A pod that starts processes without end leaves none to the kubelet, the container runtime and sshd: the node is gone until somebody cuts its power.",
@@ -59,7 +59,7 @@ var KubeletPodPIDsLimited = Check{
 // KubeletSeccompDefaultOn demands that pods without a word about it are confined.
 var KubeletSeccompDefaultOn = Check{
 	ID: "kubelet-seccomp-default-on", Rev: 1, Topic: KubeletTopic, Severity: Medium,
-	Title: "containers that ask for no seccomp profile get the runtime's own",
+	Title: "containers that ask for no seccomp profile get the runtime's default",
 	Refs:  []Ref{{cisKubernetes, "4.2.14"}, {sp800190, "4.4.3"}, {sp80053, "CM-7"}, {sp80053, "SC-39"}},
 	Help: Help{
 		Why: "Without a filter every container may make every system call: keyctl, userfaultfd, bpf and whatever the next hole in the kernel is reached through.",
@@ -84,7 +84,7 @@ var KubeletSeccompDefaultOn = Check{
 // KubeletNoUnsafeSysctls demands that pods do not turn the kernel's knobs.
 var KubeletNoUnsafeSysctls = Check{
 	ID: "kubelet-no-unsafe-sysctls", Rev: 1, Topic: KubeletTopic, Severity: Medium,
-	Title: "no pod may set a kernel parameter that Kubernetes calls unsafe",
+	Title: "the kubelet allows no unsafe sysctls in pods",
 	Refs:  []Ref{{sp80053, "CM-7"}, {sp80053, "SC-39"}},
 	Help: Help{
 		Why: "An unsafe sysctl is one that is not kept to the pod that sets it, or not known to be: one tenant changes what another, or the node, runs on.",
@@ -138,10 +138,10 @@ var KubeletLogsRotate = Check{
 // KubeletImageCollectionOn demands that unused images are removed.
 var KubeletImageCollectionOn = Check{
 	ID: "kubelet-image-collection-on", Rev: 1, Topic: KubeletTopic, Severity: Low,
-	Title: "the kubelet removes images that nothing uses before the disk is full",
+	Title: "the kubelet removes unused images before the disk is full",
 	Refs:  []Ref{{sp80053, "SC-5"}, {sp80053, "SI-2(6)"}},
 	Help: Help{
-		Why: "Images that nothing uses stay for ever, with the holes that they had: a pod may start one that no registry would still give out, until the disk is full.",
+		Why: "Without it unused images stay for ever, with their vulnerabilities: a pod can start one that no registry offers any more, and the disk fills up.",
 		How: "imageGCHighThresholdPercent as it takes effect has to be below 100, which switches the collection off. The default is 85.",
 		Remedy: kubeletRemedy("imageGCHighThresholdPercent: 85", "image-gc-high-threshold=85", map[string]string{
 			"bottlerocket": "apiclient set kubernetes.image-gc-high-threshold-percent=85",

@@ -36,7 +36,7 @@ func askedAt(p node.KubeletPort) string {
 var kubeletRefusesStrangers = Check{
 	ID:       "kubelet-refuses-strangers",
 	Rev:      1,
-	Title:    "the kubelet's port refuses callers who do not say who they are",
+	Title:    "the kubelet's port refuses a caller without credentials",
 	Topic:    Network,
 	Severity: Critical,
 	Refs: []Ref{
@@ -44,7 +44,7 @@ var kubeletRefusesStrangers = Check{
 		{cisKubernetes, "4.2.1"}, {kubernetesSTIG, "V-242391"}, {grundschutz, "APP.4.4.A7"},
 	},
 	Help: Help{
-		Why: "A configuration says what should be. Whether the kubelet that runs now tells anybody which pods it has, and with that lets anybody into them, only its port can say.",
+		Why: "A configuration says what should be. Whether the kubelet that runs now answers anybody, only its port can say.",
 		How: "Once an hour the agent asks its own node's kubelet for /pods over TLS, without credentials, at the node's own address. 401 says that it wants to know who calls. 403 says that it let the anonymous user in and that an authorization rule refused it: this passes, and rests on that rule. Any other answer fails. The body is never read.",
 		Remedy: map[string]string{
 			"talos":        "Look in the machine configuration for machine.kubelet.skipNodeRegistration and for anonymous-auth under machine.kubelet.extraArgs, take them out and restart the kubelet: talosctl service kubelet restart.",
@@ -78,7 +78,7 @@ func onServedCertificate(f func(node.ServedCertificate, Given) Finding) Judge {
 var kubeletCertificateIssued = Check{
 	ID:       "kubelet-certificate-issued",
 	Rev:      1,
-	Title:    "the certificate on the kubelet's port was issued by the cluster's authority",
+	Title:    "the kubelet serves a certificate that the cluster's CA issued",
 	Topic:    Network,
 	Severity: Medium,
 	Refs: []Ref{
@@ -89,6 +89,7 @@ var kubeletCertificateIssued = Check{
 		Why: "A certificate that the kubelet made itself tells nobody whom they talk to. Whoever can put themselves between the API server and the node reads every exec and every log.",
 		How: "The chain that the port serves has to lead, by its signatures, to a certificate in the file that clientCAFile names or in /etc/kubernetes/pki/ca.crt. One that the kubelet made itself fails. An issuer that is in neither is unknown: it may be an authority of yours. CIS asks for tlsCertFile and tlsPrivateKeyFile; serverTLSBootstrap, which it does not ask for, passes here as it should.",
 		Remedy: map[string]string{
+			"cos":           "GKE has the cluster issue the certificate: look for a pending or denied request (kubectl get csr), and recreate the node.",
 			"talos":         "machine: {kubelet: {extraArgs: {rotate-server-certificates: \"true\"}}} in the machine configuration, and an approver of certificate requests in the cluster (kubelet-serving-cert-approver).",
 			"bottlerocket":  "apiclient set kubernetes.server-tls-bootstrap=true, and see that something in the cluster approves the requests: kubectl get csr.",
 			"fedora-coreos": "On OpenShift approve what is pending (oc get csr; oc adm certificate approve NAME). Elsewhere set serverTLSBootstrap: true and approve the request.",
@@ -111,12 +112,12 @@ var kubeletCertificateIssued = Check{
 var kubeletCertificateValid = Check{
 	ID:       "kubelet-certificate-valid",
 	Rev:      1,
-	Title:    "the certificate on the kubelet's port is within its time",
+	Title:    "the kubelet's serving certificate is within its validity period",
 	Topic:    Network,
 	Severity: Medium,
 	Refs:     []Ref{{sp80053, "SC-17"}, {sp80053, "IA-5(2)"}},
 	Help: Help{
-		Why: "When it expires, logs, exec and metrics of this node stop, and the usual quick repair is to tell callers not to check it any more.",
+		Why: "When it expires, logs, exec and metrics of this node stop, and the usual quick fix is to stop verifying it.",
 		How: "The dates of the first certificate that the port serves, against the clock of whoever judges. The verdict turns by itself at that date. Whether it will be renewed in time is not foreseen.",
 		Remedy: map[string]string{
 			"talos":        "Restart the kubelet, which makes a new one: talosctl service kubelet restart; where rotate-server-certificates is on, approve the request that waits (kubectl get csr).",
@@ -145,7 +146,7 @@ var kubeletCertificateValid = Check{
 var kubeletTLSAsServed = Check{
 	ID:       "kubelet-tls-as-served",
 	Rev:      1,
-	Title:    "the kubelet's port agrees to TLS 1.2 and 1.3 with strong ciphers alone",
+	Title:    "the kubelet's port accepts only TLS 1.2 and 1.3, and only strong cipher suites",
 	Topic:    Network,
 	Severity: Medium,
 	Refs:     []Ref{{cisKubernetes, "4.2.12"}, {sp80053, "SC-8(1)"}, {sp80053, "SC-13"}, {pciDSS, "2.2.7"}},

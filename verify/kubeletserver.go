@@ -18,10 +18,10 @@ const streamsElsewhere = 34
 // KubeletStreamsTimeOut demands that a forgotten session ends.
 var KubeletStreamsTimeOut = Check{
 	ID: "kubelet-streams-time-out", Rev: 1, Topic: KubeletTopic, Severity: Medium,
-	Title: "the kubelet is set to end idle sessions into containers",
+	Title: "the kubelet is set to end idle exec, attach and port-forward sessions",
 	Refs:  []Ref{{cisKubernetes, "4.2.5"}, {sp80053, "SC-10"}, {sp80053, "AC-12"}},
 	Help: Help{
-		Why: "A session into a container that never ends holds a connection and is there for whoever comes to the keyboard that it was left at.",
+		Why: "A session into a container that never ends holds a connection, and is open to whoever finds the terminal that it was left in.",
 		How: "streamingConnectionIdleTimeout as it takes effect has to be more than 0. The default is 4h, which also a 0 in the file of --config stands for; a 0 as an argument means never. From 1.34 on the setting has no effect: the container runtime's own timeout counts.",
 		Remedy: kubeletRemedy("streamingConnectionIdleTimeout: 5m", "streaming-connection-idle-timeout=5m", map[string]string{
 			"bottlerocket": "Bottlerocket leaves the timeout at its default of 4h and has no setting for it; another value means that something changed /etc/kubernetes/kubelet/config: replace the node.",
@@ -62,7 +62,7 @@ const leastEventRate = 5
 // KubeletEventRateBounded demands that events are neither dropped nor a flood.
 var KubeletEventRateBounded = Check{
 	ID: "kubelet-event-rate-bounded", Rev: 1, Topic: KubeletTopic, Severity: Low,
-	Title: "the kubelet reports events at a rate that loses few and floods nobody",
+	Title: "the kubelet's event rate has a limit, and one that loses few events",
 	Refs:  []Ref{{cisKubernetes, "4.2.8"}, {sp80053, "AU-12"}, {sp80053, "SC-5"}},
 	Help: Help{
 		Why: "Events are what is known of a pod that was started and is gone: too low a rate drops them, no limit lets one broken pod drown the API server.",
@@ -90,7 +90,7 @@ var KubeletEventRateBounded = Check{
 // KubeletProfilingOff demands that the port shows nothing of the program itself.
 var KubeletProfilingOff = Check{
 	ID: "kubelet-profiling-off", Rev: 1, Topic: KubeletTopic, Severity: Low,
-	Title: "the kubelet serves no profiles of itself and lets nobody change its log level",
+	Title: "the kubelet's profiling and debug-flags handlers are off",
 	Refs:  []Ref{{sp80053, "CM-7"}},
 	Help: Help{
 		Why: "A profile shows what the kubelet holds in memory and costs time to make; a raised log level writes the contents of requests into the journal.",
@@ -129,7 +129,7 @@ var KubeletProfilingOff = Check{
 // KubeletLogQueryOff demands that the journal is not served.
 var KubeletLogQueryOff = Check{
 	ID: "kubelet-log-query-off", Rev: 1, Topic: KubeletTopic, Severity: Medium,
-	Title: "the kubelet answers no queries for the journals of system services",
+	Title: "the kubelet answers no queries for system logs",
 	Refs:  []Ref{{sp80053, "CM-7"}, {sp80053, "AU-9"}},
 	Help: Help{
 		Why: "With the log query whoever has a right on nodes/proxy reads the journal of every service of the node, and files below /var/log, over the network.",
@@ -154,10 +154,10 @@ var KubeletLogQueryOff = Check{
 // KubeletHealthzLocal demands that the health port stays on the node.
 var KubeletHealthzLocal = Check{
 	ID: "kubelet-healthz-local", Rev: 1, Topic: KubeletTopic, Severity: Low,
-	Title: "the kubelet's health port answers on the node alone",
+	Title: "the kubelet's health port listens on loopback only",
 	Refs:  []Ref{{sp80053, "CM-7"}, {sp80053, "SC-7"}, {pciDSS, "2.2.4"}},
 	Help: Help{
-		Why: "The health port asks nobody for a name and speaks no TLS; on the network it is one more program that strangers reach.",
+		Why: "The health port has neither authentication nor TLS; on the network it is one more service that strangers reach.",
 		How: "healthzBindAddress as it takes effect has to be a loopback address (the default is 127.0.0.1), or healthzPort 0.",
 		Remedy: kubeletRemedy("healthzBindAddress: 127.0.0.1", "healthz-bind-address=127.0.0.1", map[string]string{
 			"bottlerocket": "Bottlerocket leaves healthzBindAddress at 127.0.0.1 and has no setting for it: apiclient reboot, its files in /etc are made anew.",
@@ -188,7 +188,7 @@ var KubeletHealthzLocal = Check{
 // KubeletHostnameOwn demands that the node goes by its own name.
 var KubeletHostnameOwn = Check{
 	ID: "kubelet-hostname-own", Rev: 1, Topic: KubeletTopic, Severity: Low,
-	Title: "the kubelet goes by the node's own name, or by one that the system gives it",
+	Title: "the kubelet's node name is not overridden, unless the system does it",
 	Refs:  []Ref{{cisKubernetes, "4.2.7"}, {sp80053, "IA-3"}, {sp80053, "CM-6"}},
 	Help: Help{
 		Why: "A name that is not the node's own breaks certificates that were issued for the node's name, and makes logs speak of a machine that is not there.",

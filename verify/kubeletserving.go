@@ -11,10 +11,10 @@ import (
 // KubeletAuthenticationWebhook demands that a token is shown to the API server.
 var KubeletAuthenticationWebhook = Check{
 	ID: "kubelet-authentication-webhook", Rev: 1, Topic: KubeletTopic, Severity: Medium,
-	Title: "the kubelet asks the API server whose token a caller shows",
+	Title: "the kubelet has the API server verify the tokens of its callers",
 	Refs:  []Ref{{sp80053, "IA-9"}, {sp80053, "AC-3"}},
 	Help: Help{
-		Why: "Where the kubelet knows no tokens, what has only a token (Prometheus, metrics adapters) is let in by the read-only port or anonymously, and such a port is opened for all.",
+		Why: "A kubelet that verifies no tokens shuts out clients that have nothing else (Prometheus, metrics adapters). They are then let in anonymously or by the read-only port, and with them everybody.",
 		How: "authentication.webhook.enabled as it takes effect: the kubelet's default is true with --config and false without. It has to be true.",
 		Remedy: kubeletRemedy("authentication: {webhook: {enabled: true}}", "authentication-token-webhook=true", map[string]string{
 			"talos":        "Talos sets authentication.webhook.enabled to true, except where machine.kubelet.skipNodeRegistration makes the kubelet a standalone one: leave that out of the machine configuration (talosctl patch machineconfig).",
@@ -37,7 +37,7 @@ var KubeletAuthenticationWebhook = Check{
 // another.
 var KubeletServingCertificateIssued = Check{
 	ID: "kubelet-serving-certificate-issued", Rev: 1, Topic: KubeletTopic, Severity: Medium,
-	Title: "the kubelet is set to serve a certificate that somebody else issued",
+	Title: "the kubelet is configured with a serving certificate that it did not sign itself",
 	Refs:  []Ref{{cisKubernetes, "4.2.9"}, {sp80053, "SC-8(1)"}, {sp80053, "SC-17"}, {sp80053, "IA-3"}},
 	Help: Help{
 		Why: "Nobody can check a certificate that the kubelet signed itself: whoever stands between it and the API server reads and changes logs and commands of every pod.",
@@ -80,9 +80,10 @@ var KubeletServingCertificateRotates = Check{
 	Help: Help{
 		Why: "A certificate that nothing renews is either valid for very long or takes logs, commands and metrics of the node away on the day it expires.",
 		How: "serverTLSBootstrap as it takes effect has to be true, and the feature gate RotateKubeletServerCertificate must not be false (it is true by default since 1.12). Where tlsCertFile is set the kubelet renews nothing, and whether somebody else does is not known.",
-		Remedy: kubeletRemedy("serverTLSBootstrap: true, featureGates: {RotateKubeletServerCertificate: true}", "rotate-server-certificates=true", map[string]string{
-			"talos":        "In the machine configuration: machine: {kubelet: {extraArgs: {rotate-server-certificates: true}}} and no feature gate RotateKubeletServerCertificate; apply it with talosctl patch machineconfig.",
-			"bottlerocket": "Bottlerocket renews the certificate where settings.kubernetes.server-tls-bootstrap is true: apiclient set kubernetes.server-tls-bootstrap=true.",
+		Remedy: kubeletRemedy("serverTLSBootstrap: true", "rotate-server-certificates=true", map[string]string{
+			"talos":         "In the machine configuration: machine: {kubelet: {extraArgs: {rotate-server-certificates: true}}} and no feature gate RotateKubeletServerCertificate; apply it with talosctl patch machineconfig.",
+			"fedora-coreos": "On OpenShift: a KubeletConfig resource for the machine config pool with spec: {kubeletConfig: {serverTLSBootstrap: true}}; feature gates come from the FeatureGate resource named cluster. Elsewhere write serverTLSBootstrap: true into the file that --config names, take the gate RotateKubeletServerCertificate out of it, and restart the kubelet.",
+			"bottlerocket":  "Bottlerocket renews the certificate where settings.kubernetes.server-tls-bootstrap is true: apiclient set kubernetes.server-tls-bootstrap=true.",
 		}),
 	},
 	Judge: onKubelet(func(k node.KubeletState, g Given) Finding {

@@ -40,12 +40,13 @@ var guardedSettings = []string{
 // KubeletSettingsAgree demands that what one reads in the file is what counts.
 var KubeletSettingsAgree = Check{
 	ID: "kubelet-settings-agree", Rev: 1, Topic: KubeletTopic, Severity: Medium,
-	Title: "no setting that guards the kubelet stands in two places with two values",
+	Title: "no setting that guards the kubelet is given twice with different values",
 	Refs:  []Ref{{sp80053, "CM-3"}, {sp80053, "CM-6"}},
 	Help: Help{
 		Why: "Whoever reviews the file believes what it says; an argument or a drop-in that says otherwise wins, and is where somebody who wants to hide a change puts it.",
 		How: "Of the settings that decide about authentication, authorization, TLS, handlers, static pods and limits none may stand in an earlier place with another value than the one that takes effect. Arguments win over drop-ins, those over the file of --config.",
 		Remedy: map[string]string{
+			"cos":           "GKE writes file and arguments of the kubelet itself: recreate the node in its pool, and find the DaemonSet or start-up script that wrote the second value.",
 			"":              "Decide which of the two values is meant, write it into the file that --config names, and take the other one away: out of the kubelet's unit, its environment file or the drop-ins of --config-dir. Then restart the kubelet.",
 			"talos":         "Take the setting out of machine.kubelet.extraArgs, where it wins over machine.kubelet.extraConfig, and leave it in the latter (talosctl patch machineconfig).",
 			"flatcar":       "Decide which of the two values is meant, and make the unit, the drop-ins and the file agree, in the Butane configuration too.",

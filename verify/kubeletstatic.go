@@ -20,12 +20,13 @@ var controlPlaneManifests = []string{
 // KubeletStaticPodsDeclared demands that no file makes a pod that nobody knows of.
 var KubeletStaticPodsDeclared = Check{
 	ID: "kubelet-static-pods-declared", Rev: 1, Topic: KubeletTopic, Severity: High,
-	Title: "no file on the node makes a pod, but those of a control plane and those declared",
+	Title: "every static pod manifest on the node is declared or belongs to a control plane",
 	Refs:  []Ref{{sp80053, "CM-7"}, {sp80053, "CM-5"}, {sp80053, "AC-6"}},
 	Help: Help{
 		Why: "A file in the kubelet's folder of static pods is a pod with whatever rights it asks for; no admission, no quota and no policy of the cluster sees it first.",
 		How: "staticPodPath as it takes effect has to be empty, or what it names has to belong to root, be writable for root alone, and hold no manifest but those that the profile declares and those of a control plane (by name, and only where kube-apiserver is among them and is seen to run). A folder that is not there is an empty one.",
 		Remedy: map[string]string{
+			"cos":           "GKE puts no manifest there but its own, such as that of kube-proxy: declare that one in a site overlay, remove any other, and recreate the node.",
 			"":              "Look at each manifest with the owner of the cluster; remove what nobody declared, take staticPodPath out of the file that --config names where the node is no control plane, and restart the kubelet.",
 			"talos":         "Talos sets no staticPodPath: take it out of machine.kubelet.extraConfig; pods of the node belong into machine.pods (talosctl patch machineconfig).",
 			"flatcar":       "Remove the manifest from /etc/kubernetes/manifests and from the Butane configuration that put it there; kubeadm sets staticPodPath on workers too, where it can be taken out of /var/lib/kubelet/config.yaml.",
@@ -99,7 +100,7 @@ func judgeStaticPods(s kubeletSetting, pods node.StaticPodState, c node.ControlP
 // KubeletStaticPodURLDeclared demands that no web server makes pods.
 var KubeletStaticPodURLDeclared = Check{
 	ID: "kubelet-static-pod-url-declared", Rev: 1, Topic: KubeletTopic, Severity: High,
-	Title: "the kubelet fetches pods from no web address, but one of the system's own",
+	Title: "the kubelet fetches static pods from no URL but one of the system's own",
 	Refs:  []Ref{{sp80053, "CM-7"}, {sp80053, "CM-5"}},
 	Help: Help{
 		Why: "Whoever answers at that address, or stands on the way to it, runs pods on the node as root, past every policy of the cluster.",

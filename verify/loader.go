@@ -11,7 +11,7 @@ import (
 var noPreload = Check{
 	ID:       "no-preload",
 	Rev:      1,
-	Title:    "no library is forced into host programs",
+	Title:    "no library is preloaded into host programs (ld.so.preload, LD_PRELOAD, LD_AUDIT)",
 	Topic:    Processes,
 	Severity: Critical,
 	Refs:     []Ref{{sp80053, "SI-3"}, {sp80053, "SI-7"}, {sp80053, "CM-7"}},
@@ -41,7 +41,7 @@ var noPreload = Check{
 			}
 		}
 		if len(bad) > 0 {
-			return failNaming("preload", bad, func(n int) string { return fmt.Sprintf("libraries are forced into host programs in %d places", n) })
+			return failNaming("preload", bad, func(n int) string { return fmt.Sprintf("libraries that are forced into host programs (%d)", n) })
 		}
 		return wholeMachine(s, pass("none", "neither /etc/ld.so.preload nor the environment of a host process forces a library on it that nobody declared"))
 	}),
@@ -54,7 +54,7 @@ func variableText(v node.LoaderVariable) string {
 var libraryPathsFromImage = Check{
 	ID:        "library-paths-from-image",
 	Rev:       1,
-	Title:     "host programs look for libraries in the OS image alone",
+	Title:     "LD_LIBRARY_PATH of host programs leads into the OS image only",
 	Topic:     Processes,
 	Severity:  Medium,
 	Refs:      []Ref{{sp80053, "SI-7"}, {sp80053, "CM-7"}},
@@ -82,7 +82,7 @@ var libraryPathsFromImage = Check{
 			}
 		}
 		if len(bad) > 0 {
-			return failNaming("outside-image", bad, func(n int) string { return fmt.Sprintf("%d programs look for libraries outside the image", n) })
+			return failNaming("outside-image", bad, func(n int) string { return fmt.Sprintf("programs that look for libraries outside the image (%d)", n) })
 		}
 		return wholeMachine(s, pass("from-image", "no host process was started with a folder outside the image in LD_LIBRARY_PATH"))
 	}),

@@ -13,7 +13,7 @@ import (
 var managementAPIContained = Check{
 	ID:       "management-api-contained",
 	Rev:      1,
-	Title:    "the system's own API is held to roles, to root and to the networks that need it",
+	Title:    "the system's management API is limited to the roles, users and networks that need it",
 	Topic:    Access,
 	Severity: High,
 	Refs:     slices.Concat(accessRefs, []Ref{{sp80053, "AC-6"}, {sp80053, "SC-7"}, {sp80053, "AC-17"}}),
@@ -115,12 +115,12 @@ func holdsPort(ports string, port int) bool {
 var noRemovableMedia = Check{
 	ID:       "no-removable-media",
 	Rev:      1,
-	Title:    "no storage is on USB, and nothing would mount it by itself",
+	Title:    "no USB storage is attached, and nothing would mount it automatically",
 	Topic:    Access,
 	Severity: Low,
 	Refs:     []Ref{{sp80053, "MP-7"}, {pciDSS, "5.3.3"}, {cisControls, "10.3"}, {sleMicroSTIG, "SLEM-05-291015"}, {grundschutz, "SYS.1.3.A3"}},
 	Help: Help{
-		Why: "A stick in a node brings files in and data out past every network control, and its owner has stood beside the machine.",
+		Why: "A USB stick brings files in and data out past every network control, and somebody stood beside the machine to plug it in.",
 		How: "Block devices that sysfs shows on USB and that hold something, and host processes that mount what is plugged in (udisksd, udiskie, usbmount, automount). Whether the kernel has a driver for USB storage now is told and is no failure: one that is part of the kernel does nothing without a device.",
 		Remedy: map[string]string{
 			"":              "Pull it out; write \"install usb-storage /bin/false\" into /etc/modprobe.d/usb-storage.conf, and systemctl mask --now udisks2.service.",

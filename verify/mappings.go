@@ -66,7 +66,7 @@ func standingOfMapping(m node.Mapping, p *profiles.Profile) standing {
 var mappingsFromImage = Check{
 	ID:        "mappings-from-image",
 	Rev:       1,
-	Title:     "every file whose code host processes run is in the OS image or declared",
+	Title:     "all code that host processes have mapped is in the OS image or declared",
 	Topic:     Processes,
 	Severity:  Critical,
 	Refs:      slices.Concat(processRefs, []Ref{{sp80053, "SI-7(1)"}}),
@@ -110,11 +110,11 @@ func judgeMappings(mappings []node.Mapping, g Given) Finding {
 		return fail("no-image", fmt.Sprintf("nothing that host processes run is on a read-only image: there is none, or it is writable; %d files are mapped from writable places", len(bad)))
 	case len(different) > 0:
 		return failNaming("changed", slices.Concat(different, bad), func(n int) string {
-			return fmt.Sprintf("host processes run code of %d files that are not declared, or have another content than is declared", n)
+			return fmt.Sprintf("files whose code host processes run, and that are not declared or have another content than is declared (%d)", n)
 		})
 	case len(bad) > 0:
 		return failNaming("outside-image", bad, func(n int) string {
-			return fmt.Sprintf("host processes run code of %d files from outside the image that nobody declared", n)
+			return fmt.Sprintf("files outside the image whose code host processes run, and that nobody declared (%d)", n)
 		})
 	case len(open) > 0:
 		return unknown("not-hashed", fmt.Sprintf("%d files are declared with a digest and were not hashed: %s", len(open), strings.Join(open, "; ")), open...)
@@ -125,7 +125,7 @@ func judgeMappings(mappings []node.Mapping, g Given) Finding {
 var noDeletedLibraries = Check{
 	ID:       "no-deleted-libraries",
 	Rev:      1,
-	Title:    "no host process runs code of a library that is deleted",
+	Title:    "no host process runs code of a deleted library",
 	Topic:    Processes,
 	Severity: Medium,
 	Refs:     []Ref{{sp80053, "SI-4"}, {sp80053, "SI-2"}, {sp80053, "SI-7"}},
@@ -145,7 +145,7 @@ var noDeletedLibraries = Check{
 			}
 		}
 		if len(bad) > 0 {
-			return failNaming("deleted", bad, func(n int) string { return fmt.Sprintf("host processes run code of %d libraries that are deleted", n) })
+			return failNaming("deleted", bad, func(n int) string { return fmt.Sprintf("deleted libraries whose code host processes run (%d)", n) })
 		}
 		return pass("all-there", fmt.Sprintf("all of the %d files that host processes have mapped have their names", len(mappings)))
 	}),
@@ -154,7 +154,7 @@ var noDeletedLibraries = Check{
 var noMemoryMappings = Check{
 	ID:       "no-memory-mappings",
 	Rev:      1,
-	Title:    "no host process runs code from a file that is in memory only",
+	Title:    "no host process runs code from a file that is only in memory",
 	Topic:    Processes,
 	Severity: High,
 	Refs:     []Ref{{sp80053, "SI-4"}, {sp80053, "SI-3"}, {sp80053, "SI-7"}},
@@ -174,7 +174,7 @@ var noMemoryMappings = Check{
 		}
 		if len(bad) > 0 {
 			return failNaming("memory-only", bad, func(n int) string {
-				return fmt.Sprintf("host processes run code of %d files that are in memory only", n)
+				return fmt.Sprintf("files in memory only whose code host processes run (%d)", n)
 			})
 		}
 		return pass("none", fmt.Sprintf("none of the %d files that host processes have mapped", len(mappings)))
@@ -224,7 +224,7 @@ func judgeScripts(programs []node.Program, g Given) Finding {
 	switch {
 	case len(bad) > 0:
 		return failNaming("writable-script", bad, func(n int) string {
-			return fmt.Sprintf("interpreters run %d scripts from storage that can be written", n)
+			return fmt.Sprintf("scripts that interpreters run from storage that can be written (%d)", n)
 		})
 	case len(open) > 0:
 		return unknown("mount-unknown", fmt.Sprintf("the file system of %d scripts is not known: %s", len(open), strings.Join(open, "; ")), open...)

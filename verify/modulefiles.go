@@ -69,7 +69,7 @@ func inImage(path string, mounts []node.Mount, g Given) bool {
 
 var kernelFromCurrentImage = Check{
 	ID: "kernel-from-current-image", Rev: 1, Topic: KernelTopic, Severity: Medium,
-	Title: "the running kernel belongs to the image that is mounted, and no file says that an update waits for a reboot",
+	Title: "the running kernel belongs to the mounted image, and no file says that an update waits for a reboot",
 	Refs:  []Ref{{sp80053, "SI-2"}, {pciContainers, "10.2"}, {cisControls, "7.3"}, {nis2, "6.6"}, {iso27001, "8.8"}},
 	Help: Help{
 		Why: "A fix counts when it runs. An update that was installed and waits for a reboot is shown as done by every tool that looks at files.",
@@ -92,7 +92,7 @@ func judgeCurrentKernel(k node.KernelState, f node.ModuleFolder, u node.UpdateSt
 	case f.Path == "" && len(f.Loaded) == 0:
 		return unknown("no-folder", "kernel "+k.Release+" has no modules, so that nothing tells which image it is of")
 	case f.Path == "":
-		return fail("not-of-image", "kernel "+k.Release+" runs, and there is no folder /lib/modules/"+k.Release+": the system on disk is another than the kernel is of", k.Release)
+		return fail("not-of-image", "kernel "+k.Release+" runs, and there is no folder /lib/modules/"+k.Release+": the running kernel is not that of the system on disk", k.Release)
 	case !g.Profile.Ordinary && !inImage(f.Path, mounts, g):
 		return fail("outside-image", fmt.Sprintf("the modules of kernel %s are in %s, which is not of the OS image", k.Release, f.Path), f.Path)
 	case len(u.Waiting) > 0:

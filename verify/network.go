@@ -70,12 +70,12 @@ func listenerProgram(l node.Listener) string {
 var listenersDeclared = Check{
 	ID:       "listeners-declared",
 	Rev:      1,
-	Title:    "only programs that are declared listen on the network",
+	Title:    "every program that listens on the network is declared",
 	Topic:    Network,
 	Severity: High,
 	Refs:     networkRefs,
 	Help: Help{
-		Why: "Every open port is a door, and these systems ship with few. One that nobody has declared is a tool that somebody left, or one that somebody brought.",
+		Why: "These systems ship with few open ports. One that nobody has declared belongs to a tool that somebody left behind, or to an intruder.",
 		How: "Every TCP socket that listens in the host's network namespace, beyond loopback, has to be one of the profile's or of a site overlay's: by program and port. Pods with hostNetwork count, with the program in their container; pods with a network of their own do not. UDP is not judged.",
 		Remedy: map[string]string{
 			"talos":        "Find the pod with hostNetwork or the extension that listens (talosctl netstat -l -p) and remove it, or declare program and port in a site overlay.",
@@ -96,7 +96,7 @@ var listenersDeclared = Check{
 			}
 		}
 		if len(beyond) > 0 {
-			return fail("undeclared", "beyond what is declared there listen: "+strings.Join(beyond, ", "), beyond...)
+			return fail("undeclared", "undeclared programs listen beyond loopback: "+strings.Join(beyond, ", "), beyond...)
 		}
 		return pass("declared-only", fmt.Sprintf("%d TCP sockets listen beyond loopback, all declared", len(declared)), declared...)
 	}),
@@ -147,12 +147,12 @@ var legacyPorts = map[int]string{
 var noLegacyPorts = Check{
 	ID:       "no-legacy-ports",
 	Rev:      1,
-	Title:    "no debug port and no port of an old release is open beyond loopback",
+	Title:    "no debug port and no legacy Kubernetes port is open beyond loopback",
 	Topic:    Network,
 	Severity: High,
 	Refs:     slices.Concat(networkRefs, []Ref{{cisKubernetes, "4.2.4"}}),
 	Help: Help{
-		Why: "These ports tell whoever reaches them which pods run here and how, or hand over the node, and ask nobody for a name. Network scanners look for them first.",
+		Why: "These ports tell whoever reaches them which pods run here and how, or hand over the node, without authentication. Network scanners look for them first.",
 		How: "No TCP socket beyond loopback may listen on 2375, 2376, 4194, 10248, 10251, 10252 or 10255, whatever program has it; of an API server not on 8080 either. 10256 is kube-proxy's health, which load balancers have to reach, and is no finding.",
 		Remedy: map[string]string{
 			"talos":        "Take healthzBindAddress and readOnlyPort out of machine.kubelet.extraConfig (talosctl patch machineconfig); the rest are pods with hostNetwork.",
@@ -188,7 +188,7 @@ const (
 var kubeProxyMetricsLocal = Check{
 	ID:       "kube-proxy-metrics-local",
 	Rev:      1,
-	Title:    "the metrics of kube-proxy are open on loopback alone",
+	Title:    "kube-proxy's metrics are served on loopback only",
 	Topic:    Network,
 	Severity: Medium,
 	Refs:     slices.Concat(networkRefs, []Ref{{cisKubernetes, "4.3.1"}}),

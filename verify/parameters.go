@@ -50,16 +50,21 @@ func named(list []string) Judge {
 	return parametersHold(func(name string) bool { return slices.Contains(list, name) })
 }
 
-// parameterRemedy says per system how a kernel parameter is set.
-func parameterRemedy(name, value string) map[string]string {
-	file := fmt.Sprintf("Write \"%s = %s\" to a file in /etc/sysctl.d and run sysctl --system", name, value)
+// parameterRemedy says per system how a kernel parameter is set. The check may be
+// about others as well, as the list says.
+func parameterRemedy(name, value string, list ...string) map[string]string {
+	others := ""
+	if len(list) > 1 {
+		others = ", and likewise what else the finding names,"
+	}
+	file := fmt.Sprintf("Write \"%s = %s\"%s to a file in /etc/sysctl.d and run sysctl --system", name, value, others)
 	return map[string]string{
-		"talos":         fmt.Sprintf("Set machine.sysctls: {%q: %q} in the machine configuration.", name, value),
+		"talos":         fmt.Sprintf("Set machine.sysctls: {%q: %q}%s in the machine configuration.", name, value, others),
 		"flatcar":       file + ", or have Butane write that file (storage.files).",
-		"bottlerocket":  fmt.Sprintf("apiclient apply with [settings.kernel.sysctl] and %q = %q.", name, value),
+		"bottlerocket":  fmt.Sprintf(`apiclient set --json '{"settings": {"kernel": {"sysctl": {%q: %q}}}}'`, name, value) + strings.TrimSuffix(others, ",") + ".",
 		"fedora-coreos": file + ", on OpenShift by a MachineConfig.",
 		"microos":       file + ".",
-		"cos":           fmt.Sprintf("Run sysctl -w %s=%s at every boot by cloud-init (bootcmd).", name, value),
+		"cos":           fmt.Sprintf("GKE: linuxConfig: {sysctl: {%s: \"%s\"}}%s in the node system configuration, as far as it offers the names. Compute Engine: sysctl -w %s=%s at every boot by cloud-init (bootcmd).", name, value, others, name, value),
 		"":              file + ".",
 	}
 }
@@ -71,31 +76,31 @@ func parameterRefs(more ...Ref) []Ref {
 
 var kernelAddressesHidden = Check{
 	ID: "kernel-addresses-hidden", Rev: 1, Topic: KernelTopic, Severity: Medium,
-	Title: "the kernel shows its addresses and its log to the privileged alone",
+	Title: "kernel addresses, the kernel log and performance events are closed to unprivileged users",
 	Refs:  parameterRefs(Ref{sp80053, "SI-16"}, Ref{sleMicroSTIG, "SLEM-05-213010"}, Ref{sleMicroSTIG, "SLEM-05-213025"}, Ref{grundschutz, "SYS.1.3.A14"}),
 	Help: Help{
 		Why:    "An exploit of the kernel has to know where the kernel is. Its log, its pointers in /proc and its performance events tell.",
 		How:    "kernel.kptr_restrict, kernel.dmesg_restrict and kernel.perf_event_paranoid are compared with the profile's list. A kernel without performance events needs no limit on them.",
-		Remedy: parameterRemedy("kernel.kptr_restrict", "1"),
+		Remedy: parameterRemedy("kernel.kptr_restrict", "1", addressParameters...),
 	},
 	Judge: named(addressParameters),
 }
 
 var unprivilegedBPFOff = Check{
 	ID: "unprivileged-bpf-off", Rev: 1, Topic: KernelTopic, Severity: High,
-	Title: "only the privileged may load eBPF programs, and what is compiled of them is hardened",
+	Title: "eBPF is closed to unprivileged users, and its JIT compiler is hardened",
 	Refs:  parameterRefs(Ref{sp80053, "CM-7"}, Ref{sp80053, "SI-16"}, Ref{cisBottlerocket, "1.4.3"}),
 	Help: Help{
-		Why:    "The verifier of eBPF programs has let through programs that read and write the whole kernel, again and again. Nobody in a container needs it.",
+		Why:    "The verifier of eBPF programs has repeatedly let through programs that read and write all of the kernel's memory. Ordinary workloads do not need it.",
 		How:    "kernel.unprivileged_bpf_disabled and net.core.bpf_jit_harden are compared with the profile's list. A kernel without bpf(2) passes; a compiler parameter that the reader could not see because it is in another network namespace leaves it unknown.",
-		Remedy: parameterRemedy("kernel.unprivileged_bpf_disabled", "1"),
+		Remedy: parameterRemedy("kernel.unprivileged_bpf_disabled", "1", bpfParameters...),
 	},
 	Judge: named(bpfParameters),
 }
 
 var ptraceLimited = Check{
 	ID: "ptrace-limited", Rev: 1, Topic: KernelTopic, Severity: Medium,
-	Title: "a process may trace its own children alone",
+	Title: "a process may trace only its own children (Yama)",
 	Refs:  parameterRefs(Ref{sp80053, "AC-6"}, Ref{cisBottlerocket, "1.4.4"}),
 	Help: Help{
 		Why:    "Without a limit every process can read the memory of every other one of the same user, and so its keys and tokens.",
@@ -107,19 +112,19 @@ var ptraceLimited = Check{
 
 var linksProtected = Check{
 	ID: "links-protected", Rev: 1, Topic: KernelTopic, Severity: Medium,
-	Title: "links, FIFOs and files of others in shared folders are not followed and not opened",
+	Title: "links, FIFOs and files that others put into shared folders are protected against misuse",
 	Refs:  parameterRefs(Ref{sp80053, "AC-6"}, Ref{sleMicroSTIG, "SLEM-05-213015"}),
 	Help: Help{
 		Why:    "A link that somebody laid in /tmp makes a privileged program write where that somebody could not: the oldest way from a user to root.",
 		How:    "fs.protected_symlinks, fs.protected_hardlinks, fs.protected_fifos and fs.protected_regular are compared with the profile's list. Source: the kernel's Documentation/admin-guide/sysctl/fs.rst.",
-		Remedy: parameterRemedy("fs.protected_symlinks", "1"),
+		Remedy: parameterRemedy("fs.protected_symlinks", "1", linkParameters...),
 	},
 	Judge: named(linkParameters),
 }
 
 var userfaultfdRestricted = Check{
 	ID: "userfaultfd-restricted", Rev: 1, Topic: KernelTopic, Severity: Low,
-	Title: "only the privileged may hold up page faults of the kernel",
+	Title: "userfaultfd for kernel page faults is closed to unprivileged users",
 	Refs:  parameterRefs(Ref{sp80053, "CM-7"}, Ref{sp80053, "SI-16"}),
 	Help: Help{
 		Why:    "userfaultfd(2) lets a process stop the kernel in the middle of a copy for as long as it likes, which turns races that nobody could win into exploits.",
@@ -131,12 +136,12 @@ var userfaultfdRestricted = Check{
 
 var kubeletKernelTunables = Check{
 	ID: "kubelet-kernel-tunables", Rev: 1, Topic: KernelTopic, Severity: Medium,
-	Title: "the kernel parameters that the kubelet relies on have its values",
+	Title: "the kernel parameters that the kubelet relies on have the values that it expects",
 	Refs:  parameterRefs(),
 	Help: Help{
-		Why:    "The kubelet counts on a kernel that overcommits, kills by need and reboots after a panic. With protectKernelDefaults it refuses to start where that is not so; without, it sets the values itself, and somebody changed them after.",
+		Why:    "The kubelet relies on a kernel that overcommits memory, kills processes when it runs out, and reboots after a panic. With protectKernelDefaults it refuses to start on another; without, it sets the values itself, and other values were set afterwards.",
 		How:    "vm.overcommit_memory, vm.panic_on_oom, kernel.panic, kernel.panic_on_oops and the root limits of keys are compared with the profile's list, which has the values of the kubelet's pkg/util/sysctl. Not applicable where no kubelet runs.",
-		Remedy: parameterRemedy("vm.overcommit_memory", "1"),
+		Remedy: parameterRemedy("vm.overcommit_memory", "1", kubeletParameters...),
 	},
 	Judge: On3(node.Kubelet.Parts("found"), node.Sysctls, node.Kernel.Parts("release"), func(kubelet node.KubeletState, s node.SysctlValues, k node.KernelState, g Given) Finding {
 		if f, none := withoutKubelet(kubelet); none {
@@ -152,20 +157,20 @@ var kubeletKernelTunables = Check{
 
 var networkParametersHardened = Check{
 	ID: "network-parameters-hardened", Rev: 1, Topic: Network, Severity: Low,
-	Title: "the node takes no routes from strangers and keeps answering under a flood of connections",
+	Title: "the node ignores redirects and source routes, and uses SYN cookies",
 	Refs: parameterRefs(Ref{sp80053, "SC-5"}, Ref{sp80053, "SC-7"}, Ref{cisBottlerocket, "3.1.1"}, Ref{cisBottlerocket, "3.2.1"},
 		Ref{cisBottlerocket, "3.2.2"}, Ref{cisBottlerocket, "3.2.3"}),
 	Help: Help{
 		Why:    "A redirect or a source route that the node obeys leads its traffic through whoever sent it.",
 		How:    "Redirects, source routes, SYN cookies and broadcast answers are compared with the profile's list. Forwarding is never asked to be off: a node forwards for its pods. Reverse path filters and the log of impossible addresses are not asked for either, since network plugins route one pod's packets over several interfaces.",
-		Remedy: parameterRemedy("net.ipv4.conf.all.accept_redirects", "0"),
+		Remedy: parameterRemedy("net.ipv4.conf.all.accept_redirects", "0", networkParameters...),
 	},
 	Judge: named(networkParameters),
 }
 
 var sysrqRestricted = Check{
 	ID: "sysrq-restricted", Rev: 1, Topic: KernelTopic, Severity: Low,
-	Title: "the magic SysRq key can neither dump memory nor kill what it likes",
+	Title: "the magic SysRq key can neither dump memory nor kill processes",
 	Refs:  parameterRefs(Ref{sp80053, "CM-7"}),
 	Help: Help{
 		Why:    "Whoever reaches the console, also a serial one over the network, can kill every process but the first and print registers and memory without logging in.",

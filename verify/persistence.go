@@ -48,7 +48,7 @@ func originOf(d node.Definition, mounts []node.Mount, places []profiles.Place) o
 	case imageMount(mountOf(mounts, at)), d.Image != "" && imageMount(mountOf(mounts, d.Image)):
 		return ofImage
 	case slices.ContainsFunc(places, func(p profiles.Place) bool {
-		return p.Script == "" && within(d.Path, p.Path) && (p.SHA256 == "" || p.SHA256 == d.SHA256)
+		return p.Script == "" && matches(d.Path, p.Path) && (p.SHA256 == "" || p.SHA256 == d.SHA256)
 	}):
 		return declared
 	case !d.Upper && hidesImage(mountOf(mounts, at)):

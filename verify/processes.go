@@ -72,7 +72,7 @@ func judgeProcesses(programs []node.Program, mounts []node.Mount, g Given) Findi
 	case image == 0 && len(bad) > 0:
 		return fail("no-image", fmt.Sprintf("no host process runs from a read-only image: there is none, or it is writable; %d programs run from writable places", len(bad)))
 	case len(bad) > 0:
-		return fail("outside-image", fmt.Sprintf("%d programs run from outside the image and from no declared place: %s", len(bad), strings.Join(bad, "; ")), bad...)
+		return fail("outside-image", "programs run from outside the image and from no declared place: "+strings.Join(bad, "; "), bad...)
 	case len(open) > 0:
 		return unknown("mount-unknown", fmt.Sprintf("the file system of %d programs is not known: %s", len(open), strings.Join(open, "; ")), open...)
 	case len(declared) > 0:
@@ -159,7 +159,7 @@ func placeDeclared(p node.Program, places []profiles.Place) bool {
 var noDeletedExecutables = Check{
 	ID:       "no-deleted-executables",
 	Rev:      1,
-	Title:    "no host process runs an executable that is deleted or in memory only",
+	Title:    "no host process runs an executable that is deleted or only in memory",
 	Topic:    Processes,
 	Severity: Critical,
 	Refs:     slices.Concat(processRefs, []Ref{{sp80053, "SI-4"}}),

@@ -11,7 +11,7 @@ import (
 
 var memoryLayoutRandomised = Check{
 	ID: "memory-layout-randomised", Rev: 1, Topic: KernelTopic, Severity: High,
-	Title: "processes lie at random addresses and data is never executed",
+	Title: "address space layout randomisation (ASLR) is on, and the processor does not execute data (NX)",
 	Refs:  parameterRefs(Ref{sp80053, "SI-16"}, Ref{cisBottlerocket, "1.4.2"}, Ref{cisCOS, "aslr-enabled"}, Ref{grundschutz, "SYS.1.3.A4"}),
 	Help: Help{
 		Why:    "With every library at a known address and data that can be run, one overrun buffer is a program of the attacker's choice.",
@@ -37,17 +37,17 @@ var memoryLayoutRandomised = Check{
 
 var cpuMitigationsOn = Check{
 	ID: "cpu-mitigations-on", Rev: 1, Topic: KernelTopic, Severity: Medium,
-	Title: "the kernel calls no processor vulnerable to a flaw that it knows",
+	Title: "the kernel reports no processor vulnerability without a mitigation",
 	Refs:  []Ref{{sp80053, "SI-16"}, {sp80053, "SC-39"}, {sp80053, "SC-4"}, {iso27001, "8.9"}},
 	Help: Help{
-		Why: "Spectre, Meltdown and what followed let a container read the memory of its neighbours and of the kernel. What helps is partly in the kernel, partly in microcode, partly in the hypervisor; the kernel says what holds here.",
+		Why: "Spectre, Meltdown and what followed let a container read the memory of its neighbours and of the kernel. The mitigations are partly in the kernel, partly in microcode, partly in the hypervisor; the kernel says which of them hold here.",
 		How: "Every file of /sys/devices/system/cpu/vulnerabilities is read. A line that says Vulnerable, or names a part that is, fails. What concerns guests of KVM alone (\"KVM: Vulnerable\") does not, and neither does \"SMT vulnerable\" behind a mitigation. Where the kernel itself does not know, the answer is unknown.",
 		Remedy: map[string]string{
 			"talos":         "Take mitigations=off out of the schematic's kernel arguments, add the extension intel-ucode or amd-ucode, and move virtual machines to a type whose hypervisor passes the microcode's features on.",
 			"flatcar":       "Take mitigations=off out of /oem/grub.cfg, update to a release with newer microcode, and move virtual machines to another type.",
 			"bottlerocket":  "Update to a release with newer microcode, or move to an instance type whose hypervisor passes the fixes on.",
-			"fedora-coreos": "rpm-ostree kargs --delete-if-present=mitigations=off, update for newer microcode, and reboot.",
-			"microos":       "Take mitigations=off out of /etc/default/grub, install ucode-intel or ucode-amd by transactional-update, and reboot.",
+			"fedora-coreos": "rpm-ostree kargs --delete-if-present=mitigations=off, on OpenShift out of spec.kernelArguments of the MachineConfig; update for newer microcode, and reboot.",
+			"microos":       "Take mitigations=off out of the boot loader's configuration (/etc/default/grub and transactional-update grub.cfg, or /etc/kernel/cmdline and sdbootutil), install ucode-intel or ucode-amd by transactional-update, and reboot.",
 			"cos":           "Recreate the node from a newer image, on a machine type whose platform is not affected.",
 			"":              "Remove mitigations=off from the kernel command line, update microcode and firmware, and reboot.",
 		},
@@ -74,7 +74,7 @@ func judgeMitigations(p node.ProcessorState, _ Given) Finding {
 	}
 	switch {
 	case len(bad) > 0:
-		return fail("vulnerable", fmt.Sprintf("the kernel calls the processors vulnerable to %d of %d flaws: %s", len(bad), len(p.Vulnerabilities), strings.Join(bad, "; ")), bad...)
+		return fail("vulnerable", fmt.Sprintf("the kernel reports the processors as vulnerable to %d of %d flaws: %s", len(bad), len(p.Vulnerabilities), strings.Join(bad, "; ")), bad...)
 	case len(open) > 0:
 		return unknown("kernel-unsure", fmt.Sprintf("the kernel does not know about %d of %d flaws: %s", len(open), len(p.Vulnerabilities), strings.Join(open, "; ")), open...)
 	}

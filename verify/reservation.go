@@ -42,7 +42,7 @@ func onReservation(f func(node.KubeletState, node.ReservationState, Given) Findi
 // KubeReservedSet demands a share for the kubelet and the runtime.
 var KubeReservedSet = Check{
 	ID: "kube-reserved-set", Rev: 1, Topic: Reservation, Severity: Medium,
-	Title: "processor time and memory are reserved for the kubelet and the container runtime",
+	Title: "CPU and memory are reserved for the kubelet and the container runtime",
 	Refs:  reservationRefs,
 	Help: Help{
 		Why:    "Without a reservation the scheduler fills the whole machine with pods; when they use what they asked for, the kubelet and the runtime starve and the node is lost with all its pods.",
@@ -57,7 +57,7 @@ var KubeReservedSet = Check{
 // SystemReservedSet demands a share for everything else on the host.
 var SystemReservedSet = Check{
 	ID: "system-reserved-set", Rev: 1, Topic: Reservation, Severity: Medium,
-	Title: "processor time and memory are reserved for the services of the system",
+	Title: "CPU and memory are reserved for system services",
 	Refs:  reservationRefs,
 	Help: Help{
 		Why:    "Without a reservation pods can take what sshd, journald, udev and an agent that watches the node need.",
@@ -153,7 +153,7 @@ func isThreshold(text string) bool {
 // ReservationEnforced demands that the reservation is more than arithmetic.
 var ReservationEnforced = Check{
 	ID: "reservation-enforced", Rev: 2, Topic: Reservation, Severity: Medium,
-	Title: "pods are held to what is allocatable",
+	Title: "the kubelet holds pods to the node's allocatable resources",
 	Refs:  reservationRefs,
 	Help: Help{
 		Why: "Without the limit on the cgroup of all pods a reservation only steers the scheduler: pods may still use all that the machine has.",
@@ -230,7 +230,7 @@ var ReservedCgroupsExist = Check{
 // AllocatableConsistent demands that the sums come out.
 var AllocatableConsistent = Check{
 	ID: "allocatable-consistent", Rev: 2, Topic: Reservation, Severity: Medium,
-	Title: "what is left for pods is more than nothing and less than the machine has",
+	Title: "the node's allocatable resources are above zero and below its capacity",
 	Refs:  slices.Concat(reservationRefs, []Ref{{grundschutz, "APP.4.4.A13"}}),
 	Help: Help{
 		Why: "A reservation above the capacity leaves a node that takes no pod, or a kubelet that does not start again; none at all leaves a node whose pods can take everything.",
@@ -289,7 +289,7 @@ var AllocatableConsistent = Check{
 // ReservationCoversUse demands that what is reserved is enough.
 var ReservationCoversUse = Check{
 	ID: "reservation-covers-use", Rev: 1, Topic: Reservation, Severity: Medium,
-	Title: "the memory that is reserved covers what the system's own cgroups hold",
+	Title: "the reserved memory covers what the system, the kubelet and the runtime use",
 	Refs:  slices.Concat(reservationRefs, []Ref{{sp80053, "SC-5(2)"}}),
 	Help: Help{
 		Why: "A reservation below what the system, the kubelet and the runtime already hold is a promise to pods that the node cannot keep: it runs into eviction or the OOM killer.",

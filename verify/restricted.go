@@ -10,7 +10,7 @@ import (
 
 var writableMountsRestricted = Check{
 	ID: "writable-mounts-restricted", Rev: 1, Topic: Immutability, Severity: Medium,
-	Title: "places that anybody writes are mounted with the restrictions that the system ships",
+	Title: "shared writable places are mounted with nosuid, nodev and noexec as the system ships them",
 	Refs:  []Ref{{sp80053, "CM-7(2)"}, {sp80053, "CM-6"}, {cisCOS, "var-noexec"}, {cisControls, "10.5"}, {iso27001, "8.9"}},
 	Help: Help{
 		Why: "A setuid program or a device node that somebody drops into a shared folder is a way to root, unless the mount says that neither counts there. noexec takes away the place to start from.",
@@ -61,7 +61,7 @@ func judgeRestricted(mounts []node.Mount, g Given) Finding {
 	}
 	switch {
 	case len(bad) > 0:
-		return fail("unrestricted", fmt.Sprintf("%d places are mounted without the restrictions that the system ships: %s", len(bad), strings.Join(bad, "; ")), bad...)
+		return fail("unrestricted", "mounted without the restrictions that the system ships: "+strings.Join(bad, "; "), bad...)
 	case len(good) == 0:
 		return notApplicable("nothing-expected", "the profile expects no restrictions of writable mounts")
 	}

@@ -25,7 +25,7 @@ var runtimeRefs = []Ref{
 var runtimeSocketClosed = Check{
 	ID:       "runtime-socket-closed",
 	Rev:      1,
-	Title:    "only root and declared accounts can open the sockets of container engines and of the system",
+	Title:    "only root and declared accounts can open the sockets of container engines and of the system's API",
 	Topic:    Runtime,
 	Severity: Critical,
 	Refs:     slices.Concat(runtimeRefs, []Ref{{sp80053, "CM-5(6)"}}),
@@ -122,6 +122,8 @@ var runtimeNotOnNetwork = Check{
 		Why: "The API of a container engine gives root on the node. On TCP it is in reach of every pod and often of the whole network, and most engines ask for no password there.",
 		How: "No program of a container engine, and nothing on the ports that belong to one, may listen on TCP outside loopback. Loopback is named and passes. An abstract socket of a containerd shim fails as well, since every container in the host's network can open it (CVE-2020-15257).",
 		Remedy: map[string]string{
+			"bottlerocket":  "No setting of Bottlerocket opens an engine on the network: find the container with the host's network that listens, remove it, and replace the node.",
+			"cos":           "Remove -H tcp:// from what starts dockerd and tcp_address from the containerd configuration, both written by a start-up script or a DaemonSet; recreate the node.",
 			"talos":         "Remove the tcp_address, debug or metrics address from the containerd drop-in under machine.files (/etc/cri/conf.d) and apply the machine configuration.",
 			"flatcar":       "Remove docker-tcp.socket and -H tcp:// from the drop-ins of docker.service, and tcp_address from the containerd configuration.",
 			"fedora-coreos": "Remove -H tcp:// from the drop-ins of docker.service and disable podman system service on TCP. CRI-O: metrics_host and stream_address = \"127.0.0.1\".",
@@ -198,12 +200,12 @@ func hostPort(l node.Listener) string {
 var runtimeSocketUnreached = Check{
 	ID:       "runtime-socket-unreached",
 	Rev:      1,
-	Title:    "no container can open a runtime socket beyond those that the profile names",
+	Title:    "no undeclared container can open the socket of a container engine or of the system's API",
 	Topic:    Runtime,
 	Severity: Critical,
 	Refs:     runtimeRefs,
 	Help: Help{
-		Why: "A container that can open the socket of the engine or of the system's API can leave its walls whenever it wants. It needs no privilege for that, only a mount of the socket, of /run or of /.",
+		Why: "A container that can open the socket of the engine or of the system's API can take over the node whenever it wants. It needs no privilege for that, only a mount of the socket, of /run or of /.",
 		How: "The mount table, user and groups of every container process are compared with the path, owner and mode of every runtime socket, without opening one. A container counts if a mount leads it to a socket and its user or group may write to it. A container that mounts / to look at the host counts too, whatever it means to do.",
 		Remedy: map[string]string{
 			"talos":        "Remove the hostPath (/run, /system, /) from the workload, or give it one folder that holds no socket. What needs the machine API goes through apid with kubernetesTalosAPIAccess and a role.",
@@ -275,7 +277,7 @@ func beginsAs(s, pattern string) bool {
 var singleEngine = Check{
 	ID:       "single-engine",
 	Rev:      1,
-	Title:    "no container engine is there beside those that belong to this system",
+	Title:    "the node has no container engine but those that belong to its system",
 	Topic:    Runtime,
 	Severity: High,
 	Refs:     slices.Concat(runtimeRefs, []Ref{{pciDSS, "2.2.4"}}),
@@ -283,6 +285,7 @@ var singleEngine = Check{
 		Why: "Kubernetes uses one engine and watches it. Containers of a second one are seen by no admission rule, no quota and no audit log, and its socket is one more way to root.",
 		How: "Engines are found by their sockets, also those that start one on the first connection, and by their programs outside containers. The profile names which belong to the system; where it names none, any one may be there. containerd under Docker is a part of it.",
 		Remedy: map[string]string{
+			"talos":         "Find the extension service or the privileged pod that brought the engine, and take it out of the Image Factory schematic or the cluster.",
 			"flatcar":       "systemctl mask --now docker.socket docker.service; or link /etc/extensions/docker-flatcar.raw to /dev/null and reboot.",
 			"bottlerocket":  "Bottlerocket ships two containerds and no more: find what brought the other engine and remove it.",
 			"fedora-coreos": "systemctl mask --now docker.socket podman.socket.",

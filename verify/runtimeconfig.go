@@ -98,6 +98,7 @@ var runtimeConfigNoNetwork = Check{
 		Why: "What is configured comes back at the next restart, whether it listens now or not. containerd's debug address gives away memory and goroutines of a process that is root.",
 		How: "containerd: tcp_address under [grpc], address under [debug] and [metrics], disable_tcp_service; CRI-O: metrics_host where enable_metrics is on; dockerd: hosts, -H. All files and imports of the engine that runs are read. Unix sockets and loopback pass.",
 		Remedy: map[string]string{
+			"cos":          "Find the start-up script or DaemonSet that writes the address into the engine's configuration, and recreate the node; debug and metrics of containerd are reached through a socket or loopback.",
 			"bottlerocket": "The configuration is rendered from the settings: find what changed the template below /usr/share/templates, which the image protects, and replace the node.",
 			"talos":        "Take the address out of the file under /etc/cri/conf.d that machine.files writes, and apply the machine configuration.",
 			"":             "Take the address out of the file that the finding names, or set it to 127.0.0.1, and restart the engine.",
@@ -141,7 +142,7 @@ var runtimeConfigNoNetwork = Check{
 var runtimeStreamsLocal = Check{
 	ID:       "runtime-streams-local",
 	Rev:      1,
-	Title:    "what kubectl exec, attach and port-forward stream stays on loopback, or is encrypted",
+	Title:    "the container engine's streams for exec, attach and port-forward stay on loopback or are encrypted",
 	Topic:    Runtime,
 	Severity: High,
 	Refs:     []Ref{{sp80053, "SC-8"}, {sp80053, "SC-7"}, {pciDSS, "2.2.7"}, {sp800190, "4.5.5"}, {iso27001, "8.20"}},
@@ -149,7 +150,10 @@ var runtimeStreamsLocal = Check{
 		Why: "The engine's stream server carries shells in containers. The kubelet forwards them from loopback; on another address anybody who guesses or sees a token has the shell, in the clear.",
 		How: "stream_server_address and enable_tls_streaming of containerd, stream_address and stream_enable_tls of CRI-O; both engines use 127.0.0.1 where nothing is said. An address that is empty is that of the host.",
 		Remedy: map[string]string{
-			"": "Remove stream_server_address (containerd) or stream_address (CRI-O) from the configuration, so that the default 127.0.0.1 holds; the kubelet has proxied streams since Kubernetes 1.11.",
+			"talos":        "Take stream_server_address out of what machine.files adds to the containerd configuration, so that the default 127.0.0.1 holds.",
+			"bottlerocket": "Bottlerocket leaves streams on loopback and has no setting for another address: replace the node.",
+			"cos":          "GKE leaves streams on loopback: find what writes stream_server_address, and recreate the node.",
+			"":             "Remove stream_server_address (containerd) or stream_address (CRI-O) from the configuration, so that the default 127.0.0.1 holds; the kubelet has proxied streams since Kubernetes 1.11.",
 		},
 	},
 	Judge: engineJudge("streams-open", "streams of containers are served outside loopback without TLS", "streams of containers are served on loopback or by TLS", func(e node.EngineConfig, _ Given, bad, good *[]string) {
@@ -173,7 +177,7 @@ var runtimeStreamsLocal = Check{
 var runtimeDefaultsConfined = Check{
 	ID:       "runtime-defaults-confined",
 	Rev:      1,
-	Title:    "no container engine is configured to leave containers unconfined",
+	Title:    "no container engine is configured to run containers unconfined by default",
 	Topic:    Runtime,
 	Severity: Medium,
 	Refs:     []Ref{{sp80053, "CM-6"}, {sp80053, "SC-39"}, {grundschutz, "SYS.1.6.A21"}, {iso27001, "8.9"}, {sp800190, "4.4.3"}},
@@ -181,6 +185,9 @@ var runtimeDefaultsConfined = Check{
 		Why: "What the engine gives a container that asks for nothing is what nearly every container gets. One line turns seccomp, AppArmor or SELinux off for all of them.",
 		How: "Fails where the configuration says so itself: unset_seccomp_profile or seccomp_profile \"unconfined\", seccomp_use_default_when_empty = false, disable_apparmor where SELinux does not confine instead, apparmor_profile \"unconfined\", and SELinux support off where the system's SELinux enforces. That containerd leaves seccomp to the kubelet where nothing is said is the default of Kubernetes and no finding here.",
 		Remedy: map[string]string{
+			"talos":         "Take the line out of the drop-in below /etc/cri/conf.d that machine.files writes, and apply the machine configuration.",
+			"bottlerocket":  "No setting of Bottlerocket leaves containers unconfined: find what changed the rendered configuration, and replace the node.",
+			"cos":           "GKE ships the engine confined: find what changed its configuration, and recreate the node in its pool.",
 			"fedora-coreos": "Remove the drop-in of /etc/crio/crio.conf.d that says so; on OpenShift the ContainerRuntimeConfig or MachineConfig that wrote it. selinux = true is what the distribution ships.",
 			"":              "Remove the line that the finding names and restart the engine; give the one workload that needs it an Unconfined profile in its own securityContext.",
 		},
@@ -219,7 +226,7 @@ func cri(e node.EngineConfig) bool {
 var noInsecureRegistries = Check{
 	ID:       "no-insecure-registries",
 	Rev:      1,
-	Title:    "no registry of images is asked without TLS and a verified certificate, beyond those that the profile names",
+	Title:    "no undeclared registry is configured without TLS or without certificate verification",
 	Topic:    Runtime,
 	Severity: High,
 	Refs:     []Ref{{sp80053, "SC-8"}, {sp80053, "SI-7"}, {sp800190, "4.2.1"}, {iso27001, "8.20"}, {pciDSS, "4.2.1"}},
@@ -227,6 +234,7 @@ var noInsecureRegistries = Check{
 		Why: "Whoever is between the node and such a registry decides which program runs in the pod that was asked for.",
 		How: "Registries with http:// or skip_verify in containerd's mirrors, configs and hosts.toml files, insecure in registries.conf and its drop-ins, insecure_registries of CRI-O and insecure-registries of dockerd. One on loopback, such as a cache on the node itself, passes and is named.",
 		Remedy: map[string]string{
+			"cos":          "GKE: name the registry and its authority in the containerd configuration file of the node pool (privateRegistryAccessConfig), and remove the line that the finding names from what writes it.",
 			"talos":        "machine.registries.config.HOST.tls: give the authority's certificate as ca and remove insecureSkipVerify; use https:// in machine.registries.mirrors.",
 			"bottlerocket": "apiclient get settings.container-registry, and give the mirror an https:// endpoint; add the authority under settings.pki.",
 			"":             "Give the registry a certificate, put its authority in place as ca in hosts.toml or below /etc/containers/certs.d, and remove the line that the finding names.",

@@ -11,7 +11,7 @@ import (
 var nriClosed = Check{
 	ID:       "nri-closed",
 	Rev:      1,
-	Title:    "no plugin changes containers as the engine makes them, beyond those that the profile names",
+	Title:    "no undeclared NRI plugin is installed for a container engine",
 	Topic:    Runtime,
 	Severity: Medium,
 	Refs:     []Ref{{sp80053, "CM-7"}, {sp80053, "CM-14"}, {grundschutz, "SYS.1.6.A17"}, {iso27001, "8.19"}},
@@ -19,7 +19,9 @@ var nriClosed = Check{
 		Why: "A plugin of the Node Resource Interface can give any container mounts, devices and environment that nobody asked for, and no admission rule sees it. containerd has had the interface on since 2.0.",
 		How: "The engines' plugin folder (plugin_path, nri_plugin_dir, /opt/nri/plugins where nothing is said) must hold nothing that is not declared. Plugins that connect to the socket by themselves leave no file: who may open it is judged with the other sockets.",
 		Remedy: map[string]string{
-			"": "Remove the program from the plugin folder and restart the engine; disable = true under [plugins.\"io.containerd.nri.v1.nri\"], or enable_nri = false for CRI-O, switches the interface off.",
+			"talos":        "Remove what put the program into /opt/nri/plugins. A file that machine.files writes to /etc/cri/conf.d with disable = true under [plugins.\"io.containerd.nri.v1.nri\"] switches the interface off.",
+			"bottlerocket": "Remove the container that put the program there, and replace the node.",
+			"":             "Remove the program from the plugin folder and restart the engine; disable = true under [plugins.\"io.containerd.nri.v1.nri\"], or enable_nri = false for CRI-O, switches the interface off.",
 		},
 	},
 	Judge: On3(node.RuntimeConfig.Parts("engines", "nriPlugins"), node.RuntimeSockets, node.OS.Parts("init", "pidNamespace"), judgeNRI),
@@ -57,7 +59,7 @@ func judgeNRI(v node.RuntimeState, sockets []node.RuntimeSocket, o node.System, 
 var imagePolicyPresent = Check{
 	ID:       "image-policy-present",
 	Rev:      1,
-	Title:    "the engine that pulls images demands signatures itself",
+	Title:    "the container engine is configured to verify image signatures itself",
 	Topic:    Runtime,
 	Severity: Low,
 	Refs:     []Ref{{sp80053, "CM-14"}, {sp80053, "SI-7(15)"}, {sp800190, "4.1.5"}, {iso27001, "8.19"}},
@@ -65,6 +67,8 @@ var imagePolicyPresent = Check{
 		Why: "Admission in the cluster checks what the API server was asked for. What a static pod, a tool on the node or a compromised kubelet asks for, only the engine can refuse.",
 		How: "containerd 2: a program in the folder of the image verifier plugin. CRI-O: /etc/containers/policy.json whose default is reject, signedBy or sigstoreSigned. insecureAcceptAnything, which distributions ship, demands nothing. Many fleets verify at admission alone; this is low for them, and worth a line in the dossier.",
 		Remedy: map[string]string{
+			"bottlerocket":  "Bottlerocket has no setting for it: verify signatures at admission, and waive this check with that as its reason.",
+			"cos":           "GKE verifies at admission, by Binary Authorization, and not on the node: waive this check with that as its reason.",
 			"fedora-coreos": "OpenShift: a ClusterImagePolicy writes /etc/containers/policy.json. Elsewhere set \"default\": [{\"type\": \"reject\"}] there and name your registries with sigstoreSigned.",
 			"talos":         "Talos 1.13 and later verify by an ImageVerificationConfig document in the machine configuration.",
 			"":              "containerd 2: put a verifier into bin_dir of io.containerd.image-verifier.v1.bindir. CRI-O: write a policy.json whose default is reject.",
@@ -129,10 +133,13 @@ var runtimeConfigClosed = Check{
 	Severity: High,
 	Refs:     []Ref{{sp80053, "CM-5"}, {sp80053, "AC-3"}, {sp800190, "4.5.5"}, {iso27001, "8.9"}, {pciDSS, "7.2.5"}},
 	Help: Help{
-		Why: "The engine's configuration names the programs that it runs as root. Who can write it is root at the next restart.",
+		Why: "The engine's configuration names the programs that it runs as root. Whoever can write it is root at the next restart.",
 		How: "Every file that the engine reads, imports and drop-ins included, and every folder above it, must belong to root and be writable by nobody else. A folder with the sticky bit passes where the file itself does.",
 		Remedy: map[string]string{
-			"": "chown root:root and chmod go-w the file or folder that the finding names, and put that into what provisions the node (Ignition: storage.files with mode 0644).",
+			"talos":        "Talos writes these files with root's ownership when it boots: reboot the node, and find the privileged pod that changed them.",
+			"bottlerocket": "Bottlerocket renders these files from its settings: apiclient reboot, and find the container that changed them.",
+			"cos":          "Recreate the node, and find the start-up script or privileged DaemonSet that changed the owner or the mode.",
+			"":             "chown root:root and chmod go-w the file or folder that the finding names, and put that into what provisions the node (Ignition: storage.files with mode 0644).",
 		},
 	},
 	Judge: engineJudge("config-open", "others than root can change what engines run", "only root can change the configuration of engines", func(e node.EngineConfig, _ Given, bad, good *[]string) {
@@ -168,7 +175,7 @@ func configFaults(f node.ConfigFile) []string {
 var runtimeBinariesVerified = Check{
 	ID:        "runtime-binaries-verified",
 	Rev:       1,
-	Title:     "engines, shims, OCI runtimes and network plugins are programs of the image, or declared",
+	Title:     "container engines, shims, OCI runtimes and network plugins are in the OS image or declared",
 	Topic:     Runtime,
 	Severity:  High,
 	Refs:      []Ref{{sp80053, "SI-7"}, {sp80053, "CM-14"}, {pciDSS, "11.5.2"}, {sp800190, "4.5.2"}, {iso27001, "8.19"}},

@@ -10,7 +10,7 @@ import (
 
 var noCloudKeys = Check{
 	ID: "no-cloud-keys", Rev: 1, Topic: Credentials, Severity: Critical,
-	Title: "no key for a cloud's API lies on this node",
+	Title: "no cloud API key lies on this node",
 	Refs:  slices.Concat(credentialRefs, []Ref{{sp80053, "IA-5(7)"}, {pciContainers, "1.4"}}),
 	Help: Help{
 		Why: "A key for the cloud's API outlives the node, is bound to no machine, and often reaches more than the cluster: disks, backups, other machines.",
@@ -85,7 +85,7 @@ var noUserKeys = Check{
 
 var registryCredentialsClosed = Check{
 	ID: "registry-credentials-closed", Rev: 1, Topic: Credentials, Severity: High,
-	Title: "passwords for container registries can be read by their owner alone",
+	Title: "only their owner can read registry passwords",
 	Refs:  slices.Concat(credentialRefs, []Ref{{sp800190, "4.2.3"}}),
 	Help: Help{
 		Why: "Base64 is no encryption: whoever reads config.json pulls, and often pushes, what every node runs.",
@@ -106,7 +106,7 @@ var registryCredentialsClosed = Check{
 
 var userDataClosed = Check{
 	ID: "user-data-closed", Rev: 1, Topic: Credentials, Severity: High,
-	Title: "what this node was provisioned with can be read by root alone",
+	Title: "only root can read the data that the node was provisioned with",
 	Refs:  slices.Concat(credentialRefs, []Ref{{pciContainers, "1.5"}}),
 	Help: Help{
 		Why: "Provisioning data holds what it takes to join: tokens, keys of authorities, passwords. It is written once and lies there for good.",
@@ -115,7 +115,7 @@ var userDataClosed = Check{
 			"talos":         "STATE is mounted at /system/state with mode 0700: reboot the node, and look for the privileged pod that opened it.",
 			"flatcar":       "chmod 0600 /oem/config.ign or remove it after the first boot; hand secrets over by a short-lived URL instead of writing them into Ignition.",
 			"fedora-coreos": "chmod 0600 the file. ignition-delete-config.service removes the copy that VMware and VirtualBox keep; on OpenShift the encapsulated configuration is rewritten by the machine config daemon.",
-			"cos":           "Recreate the node: configure-helper writes kube-env with mode 0600. Turn on metadata concealment or Workload Identity, so that pods cannot read it from the metadata server either.",
+			"cos":           "Recreate the node: configure-helper writes kube-env with mode 0600. Workload Identity Federation for GKE keeps pods from reading it from the metadata server.",
 			"":              "chmod 0600 the file, chown root:root, and write such files with that mode from now on (cloud-init: permissions: '0600').",
 		},
 	},

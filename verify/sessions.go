@@ -49,7 +49,7 @@ var nobodyLoggedIn = Check{
 	Severity: High,
 	Refs:     sessionRefs,
 	Help: Help{
-		Why: "A person on a node can do what no reconciliation sees. While it lasts it should be known who it is, and what for.",
+		Why: "A person on a node can change what no reconciliation sees. While the session lasts, it should be known who it is and why.",
 		How: "Sessions of people as systemd-logind lists them (those of cron and of a user's own manager are none, nor is one that is closing), entries of utmp whose process still runs, and shells with a terminal in the host's own file system, however they got there. A shell with a terminal in a pod's cgroup is the matter of no-debug-session.",
 		Remedy: map[string]string{
 			"":              "loginctl list-sessions and who tell who it is; loginctl terminate-session ID ends it. Tie what must be to a waiver with an end.",
@@ -93,7 +93,7 @@ var nobodyLoggedIn = Check{
 var noDebugSession = Check{
 	ID:       "no-debug-session",
 	Rev:      1,
-	Title:    "no pod is there that was made to debug the node",
+	Title:    "no pod or shell for debugging the node is on the node",
 	Topic:    Access,
 	Severity: High,
 	Refs:     sessionRefs,
@@ -128,7 +128,7 @@ var noDebugSession = Check{
 var noAdminContainer = Check{
 	ID:       "no-admin-container",
 	Rev:      1,
-	Title:    "no container runs from which people administer the host, but those that the profile names",
+	Title:    "no undeclared container for administering the host runs",
 	Topic:    Access,
 	Severity: High,
 	Refs:     slices.Concat(sessionRefs, []Ref{{sp80053, "CM-7"}}),

@@ -143,7 +143,7 @@ func declaredNamespace(space node.MountNamespace, m node.Mount, g Given) bool {
 var noUndeclaredWritableExec = Check{
 	ID:       "no-undeclared-writable-exec",
 	Rev:      1,
-	Title:    "only places that the system has writable by design can be written and executed from",
+	Title:    "nothing is mounted both writable and executable but the places that the profile lists",
 	Topic:    Immutability,
 	Severity: Medium,
 	Refs: imageRefs(

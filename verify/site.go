@@ -14,7 +14,7 @@ var siteChecks = []Check{siteExpectationsReviewed}
 var siteExpectationsReviewed = Check{
 	ID:       "site-expectations-reviewed",
 	Rev:      1,
-	Title:    "whatever the site overlay declares for this node has been reviewed in time",
+	Title:    "what the site overlay declares for this node was reviewed in time",
 	Topic:    Audit,
 	Severity: Low,
 	Refs:     []Ref{{sp80053, "CM-3"}, {sp80053, "CM-6"}, {pciDSS, "12.3.1"}, {iso27001, "8.9"}},

@@ -62,12 +62,12 @@ func judgeReservedAnywhere(name, what string) Judge {
 // EphemeralStorageReserved demands room on the disk for what is no pod.
 var EphemeralStorageReserved = Check{
 	ID: "ephemeral-storage-reserved", Rev: 1, Topic: Reservation, Severity: Low,
-	Title: "room on the node's file system is reserved for the system",
+	Title: "ephemeral storage is reserved for the system",
 	Refs:  reservationRefs,
 	Help: Help{
 		Why: "Images, logs of the system and its journal lie on the file system that pods write to. Where nothing is reserved the scheduler gives all of it away, and eviction is what is left.",
 		How: "kubeReserved or systemReserved as they take effect have to keep ephemeral-storage, more than 0.",
-		Remedy: kubeletRemedy("kubeReserved: {ephemeral-storage: 1Gi}", "kube-reserved=ephemeral-storage=1Gi", map[string]string{
+		Remedy: kubeletRemedy("kubeReserved: {…, ephemeral-storage: 1Gi}", "kube-reserved=…,ephemeral-storage=1Gi", map[string]string{
 			"bottlerocket": "apiclient set kubernetes.kube-reserved.ephemeral-storage=1Gi, which is what Bottlerocket sets itself.",
 			"cos":          "GKE reserves it by the size of the boot disk: recreate the node in its pool.",
 		}),
@@ -78,14 +78,14 @@ var EphemeralStorageReserved = Check{
 // PIDsReserved demands numbers of processes for what is no pod.
 var PIDsReserved = Check{
 	ID: "pids-reserved", Rev: 1, Topic: Reservation, Severity: Low,
-	Title: "numbers of processes are reserved for the system",
+	Title: "process IDs are reserved for the system",
 	Refs:  reservationRefs,
 	Help: Help{
 		Why: "A fork bomb in pods takes every process number of the machine; then neither the kubelet nor anybody who wants to help can start anything.",
 		How: "kubeReserved or systemReserved as they take effect have to keep pid, more than 0. The limit of each pod, podPidsLimit, is another setting.",
-		Remedy: kubeletRemedy(`systemReserved: {pid: "1000"}`, "system-reserved=pid=1000", map[string]string{
+		Remedy: kubeletRemedy(`systemReserved: {…, pid: "1000"}`, "system-reserved=…,pid=1000", map[string]string{
 			"talos":        "Talos reserves pid: 100 in systemReserved; where machine.kubelet.extraConfig replaces systemReserved, write pid there too (talosctl patch machineconfig).",
-			"bottlerocket": "apiclient set kubernetes.system-reserved.pid=1000",
+			"bottlerocket": "Bottlerocket's reservations take cpu, memory and ephemeral-storage and no pid: hold each pod instead, apiclient set kubernetes.pod-pids-limit=4096, and waive the check.",
 			"cos":          "GKE has no setting for it; hold pods instead, with podPidsLimit in the node system configuration (gcloud container node-pools update --system-config-from-file).",
 		}),
 	},
@@ -100,12 +100,12 @@ var PIDsReserved = Check{
 // kept does not show that less is enough.
 var ReservationSized = Check{
 	ID: "reservation-sized", Rev: 1, Topic: Reservation, Severity: Low,
-	Title: "the memory that is reserved fits the size of the node, by a published formula or by what was measured",
+	Title: "the reserved memory fits the size of the node",
 	Refs:  slices.Concat(reservationRefs, []Ref{{sp80053, "SC-5(2)"}}),
 	Help: Help{
 		Why: "The more memory and pods a node has, the more its kubelet and runtime need. A reservation that was right for a small node is a promise that a large one breaks.",
-		How: "Memory of kubeReserved and systemReserved together is put beside the formulas of GKE (255 MiB below 1 GiB; else 25 % of the first 4 GiB, 20 % of the next 4, 10 % of the next 8, 6 % of the next 112, 2 % above), EKS (255 MiB and 11 MiB a pod by maxPods), AKS (20 MB a pod and 50 MB, at most a quarter; before 1.29 the tiers of GKE), and beside the highest use of the system's cgroups since boot. It fails below the smallest formula, unless that use is known and covered. Processor time is told beside it and does not decide: it is a weight, not a limit.",
-		Remedy: kubeletRemedy("kubeReserved: {memory: VALUE}", "kube-reserved=memory=VALUE", map[string]string{
+		How: "Memory of kubeReserved and systemReserved together is put beside the formulas of GKE (255 MiB below 1 GiB; else 25 % of the first 4 GiB, 20 % of the next 4, 10 % of the next 8, 6 % of the next 112, 2 % above), EKS (255 MiB and 11 MiB a pod by maxPods), AKS (20 MB a pod and 50 MB, at most a quarter; before 1.29 the tiers of GKE), and beside the highest use of the system's cgroups since boot. It fails below the smallest formula, unless that use is known and covered. CPU is reported beside it and does not decide: it is a weight, not a limit.",
+		Remedy: kubeletRemedy("kubeReserved: {…, memory: VALUE}", "kube-reserved=…,memory=VALUE", map[string]string{
 			"talos":        `In the machine configuration: machine: {kubelet: {extraConfig: {systemReserved: {cpu: 50m, memory: VALUE, pid: "100", ephemeral-storage: 256Mi}}}}, with the value that the finding names; apply it with talosctl patch machineconfig.`,
 			"bottlerocket": "apiclient set kubernetes.kube-reserved.memory=VALUE with the value that the finding names; with settings.kubernetes.max-pods set Bottlerocket computes EKS's formula itself.",
 			"cos":          "GKE applies its own formula: where it fails the node is none that GKE has configured, or was changed since; recreate it in its pool.",
@@ -164,7 +164,7 @@ var ReservationSized = Check{
 // SwapOffOrDeclared demands that swapping is a decision.
 var SwapOffOrDeclared = Check{
 	ID: "swap-off-or-declared", Rev: 1, Topic: Reservation, Severity: Medium,
-	Title: "no memory is swapped, or the kubelet was told how",
+	Title: "swap is off, or the kubelet is configured for it",
 	Refs:  []Ref{{sp80053, "SC-6"}, {sp80053, "SC-28"}, {iso27001, "8.6"}, {grundschutz, "SYS.1.6.A15"}},
 	Help: Help{
 		Why: "What is swapped is on a disk, secrets of pods included, and a node that swaps is slow before it is full. By default a kubelet does not start again where it finds swap.",
@@ -215,14 +215,15 @@ var SwapOffOrDeclared = Check{
 // MemoryQoSNoted demands that throttling is not thought to be on.
 var MemoryQoSNoted = Check{
 	ID: "memory-qos-noted", Rev: 1, Topic: Reservation, Severity: Low,
-	Title: "memory QoS does what its settings say, or is not asked for",
+	Title: "memory QoS settings, where they are made, take effect",
 	Refs:  []Ref{{sp80053, "SC-6"}, {sp80053, "CM-6"}, {iso27001, "8.6"}},
 	Help: Help{
 		Why: "memoryThrottlingFactor without its feature gate, or the gate on cgroup v1, does nothing, and whoever wrote it counts on pods being slowed down before the node is full.",
 		How: "featureGates.MemoryQoS and memoryThrottlingFactor as they take effect. A factor that is written without the gate fails, and so does the gate where the node has cgroup v1. Neither is asked for.",
 		Remedy: kubeletRemedy("featureGates: {MemoryQoS: true}", "feature-gates=MemoryQoS=true", map[string]string{
-			"bottlerocket": "Bottlerocket has no setting for either: remove what writes memoryThrottlingFactor.",
-			"cos":          "GKE offers neither: recreate the node in its pool.",
+			"bottlerocket":  "Bottlerocket has no setting for either: remove what writes memoryThrottlingFactor.",
+			"cos":           "GKE offers neither: recreate the node in its pool.",
+			"fedora-coreos": "On OpenShift take memoryThrottlingFactor out of the KubeletConfig resource, which may not set feature gates. Elsewhere take it out of the file that --config names, or write featureGates: {MemoryQoS: true} there.",
 		}),
 	},
 	Judge: onReservation(func(k node.KubeletState, r node.ReservationState, _ Given) Finding {
@@ -249,14 +250,14 @@ var MemoryQoSNoted = Check{
 // EvictionDefaultsKept demands that one threshold did not cost the others.
 var EvictionDefaultsKept = Check{
 	ID: "eviction-defaults-kept", Rev: 1, Topic: Reservation, Severity: Medium,
-	Title: "none of the kubelet's own hard eviction thresholds was lost by writing another",
+	Title: "no default hard eviction threshold was lost by setting another",
 	Refs:  reservationRefs,
 	Help: Help{
-		Why: "Who writes one key of evictionHard drops the rest of the defaults without a word: most often the inodes and the file system of images, which then fill up unwatched.",
+		Why: "Writing one key of evictionHard silently drops the other defaults: most often those for inodes and for the file system of images, which then fill up unwatched.",
 		How: "evictionHard as it takes effect has to hold memory.available, nodefs.available, nodefs.inodesFree and imagefs.available, none 0, 0% or 100%. The kubelet fills in what is missing only where its file says mergeDefaultEvictionSettings: true, or where the file of --config has no evictionHard and a drop-in has.",
 		Remedy: kubeletRemedy("mergeDefaultEvictionSettings: true", "eviction-hard=memory.available<100Mi,nodefs.available<10%,nodefs.inodesFree<5%,imagefs.available<15%", map[string]string{
 			"bottlerocket": `Name all four: apiclient set --json '{"settings": {"kubernetes": {"eviction-hard": {"memory.available": "100Mi", "nodefs.available": "10%", "nodefs.inodesFree": "5%", "imagefs.available": "15%"}}}}'`,
-			"cos":          "Name all four in evictionHard of the node system configuration (gcloud container node-pools update --system-config-from-file).",
+			"cos":          "GKE sets the hard thresholds itself and offers only soft ones: recreate the node in its pool if they were changed, and waive the check if a new node is the same.",
 		}),
 	},
 	Judge: onKubelet(func(k node.KubeletState, _ Given) Finding {

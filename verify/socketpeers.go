@@ -83,7 +83,7 @@ func peerState(p node.SocketPeer, profile *profiles.Profile) peerVerdict {
 		}
 		switch {
 		case strings.HasPrefix(f[1], "/"):
-			if p.Program.Script == "" && within(p.Program.Path, f[1]) || p.Program.Script != "" && within(p.Program.Script, f[1]) {
+			if p.Program.Script == "" && matches(p.Program.Path, f[1]) || p.Program.Script != "" && matches(p.Program.Script, f[1]) {
 				return peerDeclared
 			}
 		case !beginsAs(path.Base(p.Program.Path), f[1]):

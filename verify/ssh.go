@@ -48,7 +48,7 @@ func sshSetting(s node.SSHState, keyword, byDefault string) (value, from string,
 var sshKeysOnly = Check{
 	ID:       "ssh-keys-only",
 	Rev:      1,
-	Title:    "SSH takes keys and no passwords",
+	Title:    "SSH accepts keys and no passwords",
 	Topic:    Access,
 	Severity: High,
 	Refs:     slices.Concat(sshRefs, []Ref{{sp80053, "IA-5"}}),
@@ -91,12 +91,12 @@ var sshKeysOnly = Check{
 var sshRootLoginOff = Check{
 	ID:       "ssh-root-login-off",
 	Rev:      1,
-	Title:    "root does not log in over SSH, but where the system is made so",
+	Title:    "root cannot log in over SSH, or only with a key where the system has no other account",
 	Topic:    Access,
 	Severity: High,
 	Refs:     slices.Concat(sshRefs, []Ref{{pciDSS, "8.2.2"}, {sp80053, "AC-6(9)"}}),
 	Help: Help{
-		Why: "What root did over SSH can be laid at nobody's door: the account is shared by all who hold a key to it.",
+		Why: "What root did over SSH cannot be traced to a person: the account is shared by all who hold a key to it.",
 		How: "PermitRootLogin, the first line that the daemon meets, has to be no; its own default is prohibit-password, which lets root in with a key. Where the system has no account but root as shipped, prohibit-password and forced-commands-only pass. yes never does. Match blocks count as well.",
 		Remedy: map[string]string{
 			"":              "PermitRootLogin no in a file of /etc/ssh/sshd_config.d that sorts first, once another account with a key can become root.",
@@ -138,7 +138,7 @@ var sshRootLoginOff = Check{
 var sshKeysDeclared = Check{
 	ID:       "ssh-keys-declared",
 	Rev:      1,
-	Title:    "every key that SSH takes is one that somebody has declared",
+	Title:    "every authorized SSH key is declared",
 	Topic:    Access,
 	Severity: High,
 	Refs:     slices.Concat(sshRefs, []Ref{{sp80053, "AC-2"}, {cisControls, "6.8"}, {soc2, "CC6.1"}}),
@@ -180,7 +180,7 @@ var sshKeysDeclared = Check{
 		}
 		switch {
 		case len(bad) > 0:
-			return fail("undeclared-key", fmt.Sprintf("%d keys that nobody has declared: %s", len(bad), strings.Join(bad, "; ")), bad...)
+			return fail("undeclared-key", "keys that nobody has declared: "+strings.Join(bad, "; "), bad...)
 		case len(elsewhere) > 0:
 			return unknown("keys-elsewhere", "which keys sshd takes is not in files alone: "+strings.Join(elsewhere, "; "), elsewhere...)
 		case len(declared) > 0:

@@ -266,7 +266,7 @@ func judgeBPF(v node.BPFPrograms, g Given) Finding {
 		add(slices.ContainsFunc(g.Profile.Persistence.BPF, func(k profiles.Place) bool { return isBPFProgram(p, strings.Fields(k.Path)) }), text)
 	}
 	for _, pin := range v.Pins {
-		add(slices.ContainsFunc(g.Profile.Persistence.Pins, func(k profiles.Place) bool { return within(pin, k.Path) }), "pin "+pin)
+		add(placeNames(g.Profile.Persistence.Pins, pin), "pin "+pin)
 	}
 	slices.Sort(bad)
 	slices.Sort(known)

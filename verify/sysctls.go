@@ -13,7 +13,7 @@ import (
 var sysctlsHardened = Check{
 	ID:       "sysctls-hardened",
 	Rev:      2,
-	Title:    "kernel parameters that no other check names are as strict as the hardening list asks",
+	Title:    "the other kernel parameters (sysctls) are as strict as the hardening list asks",
 	Topic:    KernelTopic,
 	Severity: Medium,
 	Refs: []Ref{
@@ -23,7 +23,7 @@ var sysctlsHardened = Check{
 		{iso27001, "8.9"}, {dora, "Art. 11(2)(b)"},
 	},
 	Help: Help{
-		Why: "These parameters close what an exploit needs next, such as a page at address zero that turns a null pointer of the kernel into its program.",
+		Why: "Each of these parameters takes away something that exploits need, such as a page at address zero that turns a null pointer of the kernel into code of theirs.",
 		How: "Every parameter of the list of profile and site overlay is read from /proc/sys, but those that a check of its own names, and compared with what the list asks: at least (>=), at most (<=) or exactly (==). A parameter that this kernel does not have passes only where that proves the feature absent, such as no eBPF; otherwise the protection is missing.",
 		Remedy: map[string]string{
 			"talos":         "Set it under machine.sysctls of the machine configuration: talosctl patch machineconfig --patch '{\"machine\":{\"sysctls\":{\"NAME\":\"VALUE\"}}}'.",

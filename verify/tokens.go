@@ -25,7 +25,7 @@ func tokenText(t node.TokenVolume) string {
 
 var serviceAccountTokensInMemory = Check{
 	ID: "service-account-tokens-in-memory", Rev: 1, Topic: Credentials, Severity: High,
-	Title: "service account tokens on this node are in memory alone",
+	Title: "service account tokens of pods on this node are in memory only",
 	Refs:  slices.Concat(credentialRefs, []Ref{{pciContainers, "1.5"}}),
 	Help: Help{
 		Why: "A token on a disk stays there: in snapshots, in backups, and on the disk that is thrown away.",
@@ -57,10 +57,10 @@ var serviceAccountTokensInMemory = Check{
 
 var serviceAccountTokensShortLived = Check{
 	ID: "service-account-tokens-short-lived", Rev: 1, Topic: Credentials, Severity: High,
-	Title: "every service account token of pods here ends within a day or with its pod",
+	Title: "service account tokens of pods on this node expire within a day or are bound to their pod",
 	Refs:  slices.Concat(credentialRefs, []Ref{{pciContainers, "1.5"}, {grundschutz, "APP.4.4.A9"}}),
 	Help: Help{
-		Why: "A token without end, copied once, is access for years. One that is bound to its pod is worth nothing when the pod is gone.",
+		Why: "A token that does not expire, copied once, is access for years. One that is bound to its pod is worth nothing when the pod is gone.",
 		How: "From each token only the time between issue and expiry, the class of its audience and what it is bound to are kept, in classes. A token must expire, within a day; one that the API server extended to a year for clients of old (claim warnafter) passes where it is bound to its pod, and is named. Tokens of Secrets are a matter of no-legacy-token-secrets.",
 		Remedy: map[string]string{
 			"": "Take the longer expirationSeconds out of the projected volume of the pods that are named; --service-account-extend-token-expiration=false on kube-apiserver ends the extension to a year, once no client of the cluster reads its token only at start.",
@@ -97,10 +97,10 @@ var serviceAccountTokensShortLived = Check{
 
 var noLegacyTokenSecrets = Check{
 	ID: "no-legacy-token-secrets", Rev: 1, Topic: Credentials, Severity: Medium,
-	Title: "no pod here uses a service account token that is stored in a Secret",
+	Title: "no pod on this node uses a service account token from a Secret",
 	Refs:  slices.Concat(credentialRefs, []Ref{{pciContainers, "1.5"}}),
 	Help: Help{
-		Why: "Tokens in Secrets do not end and are bound to no pod, and whoever may read Secrets of the namespace has them.",
+		Why: "Tokens in Secrets do not expire and are bound to no pod, and whoever may read Secrets of the namespace has them.",
 		How: "Secret volumes of pods on this node with a file named token that holds a token of a service account. Projected volumes, which every pod has since Kubernetes 1.22, are none.",
 		Remedy: map[string]string{
 			"": "Let the pods that are named use the projected token (drop the volume, automountServiceAccountToken is enough), then delete the Secret of type kubernetes.io/service-account-token.",

@@ -8,7 +8,7 @@ import (
 
 var tpmPresent = Check{
 	ID: "tpm-present", Rev: 1, Topic: BootChain, Severity: Low,
-	Title: "there is a TPM 2.0, and the firmware's log of what it measured",
+	Title: "the node has a TPM 2.0 and the firmware's measurement log",
 	Refs:  slices.Concat(bootRefs, []Ref{{sp80053, "SI-7(6)"}, {sp80053, "IA-9"}}),
 	Help: Help{
 		Why: "Only a chip that the node's root cannot command can say what was booted. Without one, disks can be sealed to nothing, and everything that a node says of its boot is its own claim.",

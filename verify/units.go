@@ -71,7 +71,7 @@ func startsImage(d node.Definition, mounts []node.Mount, places []profiles.Place
 		if _, own := visible(mounts, "/usr"); own && !imageMount(mountOf(mounts, program)) && holdsPrograms(program) {
 			program = "/usr" + strings.TrimPrefix(program, "/usr")
 		}
-		return !imageMount(mountOf(mounts, program)) && !slices.ContainsFunc(places, func(p profiles.Place) bool { return within(program, p.Path) })
+		return !imageMount(mountOf(mounts, program)) && !placeNames(places, program)
 	})
 }
 

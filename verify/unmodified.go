@@ -20,13 +20,13 @@ var imageUnmodified = Check{
 		Ref{sp80053, "CM-7(8)"},
 	),
 	Help: Help{
-		Why: "Every one of these systems has a door for developers. A node of a fleet that went through it runs something that nobody released.",
+		Why: "Every one of these systems has a mode for developers. A node in that mode runs something that nobody released.",
 		How: "Fails on an unlocked ostree deployment, layered, replaced or removed packages, an image pulled without signature or digest, transactional-update masked at run time (microos-rw), " +
 			"a Flatcar /usr that is mounted from a plain partition, COS's cros_debug, a Bottlerocket build that calls itself dirty, and a directory that makes systemd-sysext writable. " +
 			"Extensions that only add something are listed beside the level and are no fault.",
 		Remedy: map[string]string{
 			"fedora-coreos": "rpm-ostree reset takes layered packages and overrides out; a reboot ends a development or transient unlock.",
-			"microos":       "Reboot.",
+			"microos":       "Reboot: microos-rw masks transactional-update below /run, and that ends with the boot.",
 			"flatcar":       "rmdir /var/lib/extensions.mutable/usr and reboot; replace developer images by released ones.",
 			"cos":           "Recreate the node without the debug image.",
 			"bottlerocket":  "Launch a node from an image that Bottlerocket published, in place of the one that was built here.",

@@ -217,7 +217,7 @@ func strongHash(algorithm string) bool {
 var cmdlineMatchesMapping = Check{
 	ID:       "cmdline-matches-mapping",
 	Rev:      1,
-	Title:    "the active mapping is the one that the kernel command line asks for",
+	Title:    "the dm-verity root hash in use is the one that the kernel command line names",
 	Topic:    Immutability,
 	Severity: Critical,
 	Refs: imageRefs(

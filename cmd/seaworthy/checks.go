@@ -27,7 +27,7 @@ func newChecks() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVarP(&output, "output", "o", "table", "`FORMAT`: table, json or markdown")
-	cmd.Flags().StringVar(&standard, "standard", "", "show which checks stand behind each place of a standard: cis-kubernetes or kubernetes-stig")
+	cmd.Flags().StringVar(&standard, "standard", "", "show which checks stand behind each place of the standard `NAME`: cis-kubernetes or kubernetes-stig")
 	complete(cmd, "output", "table", "json", "markdown")
 	complete(cmd, "standard", "cis-kubernetes", "kubernetes-stig")
 	return cmd

@@ -134,16 +134,20 @@ func systems(names []string, all []*profiles.Profile) string {
 }
 
 // remedies says how to put a failing check right on each system, and where no
-// way is known.
+// way is known. Systems with the same way share a line.
 func remedies(c verify.Check, all []*profiles.Profile) part {
 	p := part{title: "How to put it right"}
 	var others []string
 	for _, profile := range all {
-		if remedy := c.Help.Remedy[profile.Name]; remedy != "" {
+		remedy := c.Help.Remedy[profile.Name]
+		switch i := slices.Index(p.lines, remedy); {
+		case remedy == "" || remedy == c.Help.Remedy[""]:
+			others = append(others, profile.Name)
+		case i >= 0:
+			p.names[i] += ", " + profile.Name
+		default:
 			p.names = append(p.names, profile.Name)
 			p.lines = append(p.lines, remedy)
-		} else {
-			others = append(others, profile.Name)
 		}
 	}
 	if others != nil {

@@ -52,7 +52,7 @@ unknown.`,
 	f.StringVar(&flags.capture, "capture", "", "scan what is recorded in `FILE`")
 	f.StringVar(&flags.profile, "profile", "", "judge by the profile `NAME` instead of the one that fits")
 	f.StringVarP(&flags.output, "output", "o", "table", "`FORMAT`: table, json or plain (one line a finding, parted by tabs)")
-	f.StringSliceVar(&flags.only, "only", nil, "show only the checks `ID,…`")
+	f.StringSliceVar(&flags.only, "only", nil, "show only the checks `ID,...`")
 	f.StringVar(&flags.at, "at", "", "judge as of `DATE` (2026-11-25 or RFC 3339); otherwise now, or the time of the capture")
 	f.BoolVar(&flags.systemd, "systemd", false, systemdHelp)
 	f.BoolVarP(&flags.verbose, "verbose", "v", false, "show passes, and the items and facts of each finding")

@@ -88,7 +88,7 @@ func selftest(ctx context.Context, out io.Writer, checks []verify.Check, damages
 			never = append(never, c.ID)
 		}
 	}
-	fmt.Fprintf(out, "\n%s refuted a damaged node, of %s\n", plural(len(refuted), "check", "checks"), plural(len(checks), "check", "checks"))
+	fmt.Fprintf(out, "\n%d of %s passed before the damage and failed after it\n", len(refuted), plural(len(checks), "check", "checks"))
 	if len(never) > 0 {
 		fmt.Fprintf(out, "without a damaged node, and it should have one: %s\n", strings.Join(never, ", "))
 	}

@@ -23,7 +23,7 @@ func (f *siteFlags) add(cmd *cobra.Command) {
 func (f *siteFlags) addWhere(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.cluster, "cluster", "", "the overlay's expectations for the cluster `NAME` are for this node")
 	cmd.Flags().StringVar(&f.pool, "pool", "", "those for the pool `NAME` are for this node")
-	cmd.Flags().StringToStringVar(&f.labels, "label", nil, "those for the labels `KEY=VALUE,…` are for this node")
+	cmd.Flags().StringToStringVar(&f.labels, "label", nil, "those for the labels `KEY=VALUE,...` are for this node")
 }
 
 func (f siteFlags) where() profiles.Where {

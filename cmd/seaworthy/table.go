@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -216,7 +217,8 @@ type shared struct {
 }
 
 // once gives a reason that several checks share in full once; those of one topic
-// that are unknown for it follow by name. On an ordinary host it has one line.
+// that are unknown for it follow by name. On an ordinary host it has one line, and
+// reasons that begin with the same gap are the same.
 func (t table) once(findings []verify.Finding) []shared {
 	var out []shared
 	if t.verbose {
@@ -225,23 +227,29 @@ func (t table) once(findings []verify.Finding) []shared {
 		}
 		return out
 	}
+	brief := t.profile.Ordinary && !t.every
+	reason := func(f verify.Finding) string {
+		if brief && f.Verdict == verify.Unknown {
+			return furtherGaps.ReplaceAllString(f.Reason, "")
+		}
+		return f.Reason
+	}
 	checks := map[string][]string{} // by reason
 	for _, f := range findings {
-		checks[f.Reason] = append(checks[f.Reason], f.Check)
+		checks[reason(f)] = append(checks[reason(f)], f.Check)
 	}
-	brief := t.profile.Ordinary && !t.every
 	type group struct {
 		topic  verify.Topic
 		reason string
 	}
 	place := map[group]int{} // in out
 	for _, f := range findings {
-		g := group{f.Topic, f.Reason}
-		same := checks[f.Reason]
+		g := group{f.Topic, reason(f)}
+		same := checks[g.reason]
 		i, seen := place[g]
 		switch first := same[0]; {
 		case f.Check == first && brief && len(same) > 1:
-			f.Reason += fmt.Sprintf(" (%d checks)", len(same))
+			f.Reason = g.reason + fmt.Sprintf(" (%d checks)", len(same))
 		case f.Check == first:
 		case brief:
 			continue
@@ -255,6 +263,25 @@ func (t table) once(findings []verify.Finding) []shared {
 		out = append(out, shared{Finding: f})
 	}
 	return out
+}
+
+// furtherGaps ends a reason that is the first of several gaps.
+var furtherGaps = regexp.MustCompile(`; and (\d+) more$`)
+
+// mostNames is how many checks are named that share a reason with another.
+const mostNames = 8
+
+// names lists the checks that share a reason, no more than a reader takes in
+// unless all was asked for.
+func (t table) names(checks []string) string {
+	verb := "are"
+	if len(checks) == 1 {
+		verb = "is"
+	}
+	if more := len(checks) - mostNames; more > 1 && !t.every {
+		return fmt.Sprintf("so %s %s and %d more of this topic", verb, strings.Join(checks[:mostNames], ", "), more)
+	}
+	return fmt.Sprintf("so %s %s", verb, strings.Join(checks, ", "))
 }
 
 // list writes the findings of one verdict. A long list is parted by topic.
@@ -271,8 +298,7 @@ func (t table) list(b *strings.Builder, title string, findings []shared, facts n
 		}
 		t.finding(b, f.Finding, verdict == verify.Fail && i == 0)
 		if len(f.also) > 0 {
-			text := fmt.Sprintf("so %s %s", map[bool]string{true: "is", false: "are"}[len(f.also) == 1], strings.Join(f.also, ", "))
-			b.WriteString("      " + strings.Join(wrap(text, t.width-6), "\n      ") + "\n")
+			b.WriteString("      " + strings.Join(wrap(t.names(f.also), t.width-6), "\n      ") + "\n")
 		}
 		if t.verbose {
 			t.details(b, f.Finding, facts)
@@ -297,7 +323,11 @@ func (t table) finding(b *strings.Builder, f verify.Finding, hint bool) {
 		indent = 6
 		lead = "\n" + strings.Repeat(" ", indent)
 	}
-	lines := wrap(clean(f.Reason), t.width-indent)
+	reason := clean(f.Reason)
+	if t.verbose || !t.every { // verbose, the items follow
+		reason = brief(reason)
+	}
+	lines := wrap(reason, t.width-indent)
 	if hint {
 		explain := "seaworthy explain " + f.Check
 		last := len(lines) - 1

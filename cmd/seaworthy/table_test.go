@@ -3,8 +3,10 @@ package main
 import (
 	"bytes"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -107,6 +109,21 @@ func TestTable(t *testing.T) {
 	claimed := flatcar()
 	claimed.Level = verify.Level{Number: 2, Claimed: 3, Name: "image", Reasons: []string{"the device-mapper table cannot be read without CAP_SYS_ADMIN"}}
 
+	unread := flatcar()
+	for i := range 12 {
+		f := unread.Findings[1]
+		f.Check, f.Topic, f.Code = fmt.Sprintf("kubelet-setting-%d", i+1), verify.KubeletTopic, "gap-denied"
+		f.Reason = "1 of 46 executables of host processes could not be read: reading link /proc/<pid>/exe: permission denied"
+		unread.Findings = append(unread.Findings, f)
+	}
+	unreadHost := unread
+	unreadHost.Findings = slices.Clone(unread.Findings)
+	unreadHost.Findings[len(unreadHost.Findings)-1].Reason += "; and 1 more"
+	unreadHost.Level = mutable.Level
+	long := undeclared
+	long.Findings = slices.Clone(undeclared.Findings)
+	long.Findings[5].Reason = "40 programs run from outside the image: " + strings.Join(slices.Repeat([]string{"/opt/vendor/bin/program sha256:7f3c91d2"}, 40), "; ")
+
 	busy := many
 	busy.Level = mutable.Level
 
@@ -126,6 +143,9 @@ func TestTable(t *testing.T) {
 		{"without-root.txt", denied, table{style: style{width: 100, unicode: true}, profile: container, settles: "sudo"}},
 		{"names-that-steer-a-terminal.txt", hostile, table{style: style{width: 100, unicode: true}, profile: container}},
 		{"many-failures.txt", many, table{style: style{width: 100, unicode: true}, profile: container}},
+		{"many-unknown-for-one-reason.txt", unread, table{style: style{width: 100, unicode: true}, profile: container}},
+		{"ordinary-host-with-one-gap.txt", unreadHost, table{style: style{width: 100, unicode: true}, profile: ordinary}},
+		{"long-list.txt", long, table{style: style{width: 80, unicode: true}, profile: container}},
 		{"undeclared-programs.txt", undeclared, table{style: style{width: 100, unicode: true}, profile: container}},
 		{"nothing-wrong.txt", sound, table{style: style{width: 100, unicode: true}, profile: container}},
 		{"claimed-and-not-proven.txt", claimed, table{style: style{width: 100, unicode: true}, profile: container}},

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -102,4 +103,32 @@ func distance(a, b string) int {
 		}
 	}
 	return row[len(b)]
+}
+
+// mostReason is how many columns of a reason the table shows: four lines or so.
+const mostReason = 240
+
+// brief leaves out what a reason lists beyond mostReason, and says how much that
+// is. The parts of a list are set apart by semicolons.
+func brief(reason string) string {
+	signs := []rune(reason)
+	if len(signs) <= mostReason {
+		return reason
+	}
+	cut := strings.LastIndex(string(signs[:mostReason]), "; ")
+	if cut < 0 {
+		return reason
+	}
+	more := strings.Count(reason[cut:], "; ")
+	if more == 1 {
+		return reason
+	}
+	if further := furtherGaps.FindStringSubmatch(reason); further != nil {
+		n, err := strconv.Atoi(further[1])
+		if err != nil {
+			return reason
+		}
+		more += n - 1
+	}
+	return fmt.Sprintf("%s; and %d more", reason[:cut], more)
 }

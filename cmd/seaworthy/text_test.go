@@ -9,6 +9,26 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
+func TestBrief(t *testing.T) {
+	item := strings.Repeat("/opt/bin/x", 6) // 60 columns
+	list := func(n int) string {
+		return "outside the image: " + strings.Join(slices.Repeat([]string{item}, n), "; ")
+	}
+	for _, row := range []struct{ name, reason, want string }{
+		{"what fits stays whole", list(3), list(3)},
+		{"a long list ends with how many are left out", list(9), list(3) + "; and 6 more"},
+		{"one that is left out is shown instead", list(4), list(4)},
+		{"gaps that were counted already are counted on", list(5) + "; and 7 more", list(3) + "; and 9 more"},
+		{"a sentence without a list stays whole", strings.Repeat("word ", 100), strings.Repeat("word ", 100)},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			if diff := cmp.Diff(row.want, brief(row.reason)); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+		})
+	}
+}
+
 func TestWrap(t *testing.T) {
 	for _, row := range []struct {
 		name, text string

@@ -66,13 +66,18 @@ type finding struct {
 	Remedy string // how to put it right here, where it fails
 	Hidden int    // items beyond the limit
 	Rests  []reading
+	Also   []finding // those of the topic that are unknown for the same reason
 }
 
 // reading is a fact that a finding rests on.
 type reading struct{ Source, Digest string }
 
-// maxItems is how many items of a finding a page shows; the JSON has all.
-const maxItems = 50
+// maxItems is how many items of a finding a page shows, maxGaps how many where
+// they are what could not be read; the JSON has all.
+const (
+	maxItems = 50
+	maxGaps  = 3
+)
 
 type fact struct {
 	Name     string
@@ -194,6 +199,7 @@ func (s *Site) sortFindings(p *nodePage) {
 	for _, name := range order {
 		if t := topics[name]; t != nil {
 			slices.SortStableFunc(t.Shown, worstFirst)
+			t.Shown = together(t.Shown)
 			slices.SortStableFunc(t.Rest, func(a, b finding) int { return cmp.Compare(a.Verdict, b.Verdict) })
 			p.Topics = append(p.Topics, *t)
 		}
@@ -202,6 +208,24 @@ func (s *Site) sortFindings(p *nodePage) {
 	slices.SortStableFunc(p.Topics, func(a, b topic) int {
 		return cmp.Or(cmp.Compare(min(b.Fail, 1), min(a.Fail, 1)), cmp.Compare(min(b.Unknown, 1), min(a.Unknown, 1)))
 	})
+}
+
+// together puts findings that are unknown for one reason under the first of them.
+func together(findings []finding) (out []finding) {
+	at := map[string]int{}
+	for _, f := range findings {
+		i, ok := at[f.Reason]
+		switch {
+		case f.Verdict != verify.Unknown:
+		case ok:
+			out[i].Also = append(out[i].Also, f)
+			continue
+		default:
+			at[f.Reason] = len(out)
+		}
+		out = append(out, f)
+	}
+	return out
 }
 
 func worstFirst(a, b finding) int {
@@ -224,8 +248,18 @@ func (s *Site) finding(p *nodePage, f verify.Finding) finding {
 	if f.Verdict == verify.Fail {
 		out.Remedy = cmp.Or(remedy(c, p.Report.Profile.Name), "No remedy is known for this system.")
 	}
-	if len(f.Items) > maxItems {
-		out.Items, out.Hidden = f.Items[:maxItems], len(f.Items)-maxItems
+	most := maxItems
+	if f.Verdict == verify.Unknown {
+		most = maxGaps
+	}
+	if len(f.Items) > most {
+		out.Items, out.Hidden = f.Items[:most], len(f.Items)-most
+	}
+	if list := ": " + strings.Join(f.Items, "; "); len(f.Items) > 1 {
+		out.Reason = strings.TrimSuffix(f.Reason, list) // the items stand below
+	}
+	if len(f.Items) == 1 && f.Items[0] == f.Reason {
+		out.Items = nil // it was said
 	}
 	for _, source := range f.Reads {
 		out.Rests = append(out.Rests, reading{source, p.Digests[source]})

@@ -279,6 +279,40 @@ func TestClock(t *testing.T) {
 	}
 }
 
+// What could not be read for one reason is told once a topic.
+func TestUnknownForOneReasonStandsTogether(t *testing.T) {
+	s := sampleSite(t)
+	const denied = "reading /proc/1/mountinfo: permission denied"
+	gaps := []string{"a: denied", "b: denied", "c: denied", "d: denied", "e: denied"}
+	n := sample(s, "a", "n", func(n *Node) {
+		set(n, "image-read-only", verify.Unknown, "fact-denied", denied)
+		set(n, "image-unwritable", verify.Unknown, "fact-denied", denied)
+		set(n, "image-anchored", verify.Unknown, "fact-denied", denied)
+		set(n, "secure-boot", verify.Unknown, "fact-denied", denied)
+		set(n, "kernel-patched", verify.Unknown, "gap-denied", "a: denied; and 4 more", gaps...)
+		set(n, "kube-reserved-set", verify.Fail, "not-set", "nothing is reserved: cpu; memory", "cpu", "memory")
+	})
+	page := nodeOf(t, s, n)
+	findings := parts(page, `<article class="finding \w+">(.*?)</article>`)
+	var heads []string
+	for _, f := range findings {
+		head, _, _ := strings.Cut(f, " Expected")
+		heads = append(heads, head)
+	}
+	want := []string{
+		"! kube-reserved-set medium fail nothing is reserved cpu memory",
+		"? image-read-only critical unknown " + denied,
+		"? secure-boot medium unknown " + denied,
+		"? kernel-patched high unknown a: denied; and 4 more a: denied b: denied c: denied and 2 more",
+	}
+	if diff := cmp.Diff(want, heads); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	if also := "2 more checks are unknown for this reason ? image-unwritable high Expected: the file system of the image cannot be written while it runs"; !strings.Contains(text(page), also) {
+		t.Errorf("the page does not say %q", also)
+	}
+}
+
 func TestManyItemsAndLargeFactsAreCutInTheOpen(t *testing.T) {
 	s := sampleSite(t)
 	var items []string
