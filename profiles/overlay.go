@@ -8,6 +8,7 @@ import (
 	"path"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -231,8 +232,9 @@ var yamlLine = regexp.MustCompile(`line (\d+): (.*)`)
 func syntaxMistake(err error) Mistake {
 	m := Mistake{1, 1, strings.TrimPrefix(err.Error(), "yaml: ")}
 	if f := yamlLine.FindStringSubmatch(err.Error()); f != nil {
-		fmt.Sscan(f[1], &m.Line)
-		m.Text = f[2]
+		if line, err := strconv.Atoi(f[1]); err == nil {
+			m.Line, m.Text = line, f[2]
+		}
 	}
 	return m
 }

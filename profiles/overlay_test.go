@@ -1,6 +1,7 @@
 package profiles
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -136,7 +137,8 @@ func FuzzParseOverlay(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		o, err := ParseOverlay(b)
 		if err != nil {
-			if m, ok := err.(Mistakes); !ok || len(m) == 0 || m[0].Line < 1 || m[0].Column < 1 {
+			var m Mistakes
+			if !errors.As(err, &m) || len(m) == 0 || m[0].Line < 1 || m[0].Column < 1 {
 				t.Errorf("an error without a place: %v", err)
 			}
 			return

@@ -29,18 +29,18 @@ var runtimeDamages = []Damage{
 	{Check: "containers-confined", Node: runtimeNode, What: "a privileged pod has no seccomp filter", Sound: container(aPod{}), Do: container(aPod{privileged: true})},
 	{Check: "user-namespaces-policy", Node: runtimeNode, What: "everybody may make user namespaces", Sound: all(container(aPod{}), sysctl("user/max_user_namespaces", "0")), Do: sysctl("user/max_user_namespaces", "2741")},
 
-	{Check: "runtime-config-no-network", Node: runtimeNode, What: "containerd serves its API on TCP", Sound: engine(""), Do: containerdConfig("[grpc]\ntcp_address = \"0.0.0.0:7777\"\n", 0o644)},
-	{Check: "runtime-streams-local", Node: runtimeNode, What: "containerd serves streams on every address", Sound: engine(""), Do: containerdConfig("[plugins.cri]\nstream_server_address = \"0.0.0.0\"\n", 0o644)},
-	{Check: "runtime-defaults-confined", Node: runtimeNode, What: "containerd gives containers no seccomp filter", Sound: engine(""), Do: containerdConfig("[plugins.cri]\nunset_seccomp_profile = \"unconfined\"\n", 0o644)},
-	{Check: "no-insecure-registries", Node: runtimeNode, What: "a registry's certificate is not verified", Sound: engine(""), Do: containerdConfig("[plugins.cri.registry.configs.\"registry.example\".tls]\ninsecure_skip_verify = true\n", 0o644)},
-	{Check: "runtime-config-closed", Node: runtimeNode, What: "everybody may write containerd's configuration", Sound: engine(""), Do: containerdConfig("", 0o666)},
-	{Check: "nri-closed", Node: runtimeNode, What: "a plugin was installed", Sound: engine(""), Do: func(t *capture.Tape) {
+	{Check: "runtime-config-no-network", Node: runtimeNode, What: "containerd serves its API on TCP", Sound: engine, Do: containerdConfig("[grpc]\ntcp_address = \"0.0.0.0:7777\"\n", 0o644)},
+	{Check: "runtime-streams-local", Node: runtimeNode, What: "containerd serves streams on every address", Sound: engine, Do: containerdConfig("[plugins.cri]\nstream_server_address = \"0.0.0.0\"\n", 0o644)},
+	{Check: "runtime-defaults-confined", Node: runtimeNode, What: "containerd gives containers no seccomp filter", Sound: engine, Do: containerdConfig("[plugins.cri]\nunset_seccomp_profile = \"unconfined\"\n", 0o644)},
+	{Check: "no-insecure-registries", Node: runtimeNode, What: "a registry's certificate is not verified", Sound: engine, Do: containerdConfig("[plugins.cri.registry.configs.\"registry.example\".tls]\ninsecure_skip_verify = true\n", 0o644)},
+	{Check: "runtime-config-closed", Node: runtimeNode, What: "everybody may write containerd's configuration", Sound: engine, Do: containerdConfig("", 0o666)},
+	{Check: "nri-closed", Node: runtimeNode, What: "a plugin was installed", Sound: engine, Do: func(t *capture.Tape) {
 		t.Dir("opt/nri/plugins", node.DirEntry{Name: "10-x", Type: node.Regular})
 	}},
-	{Check: "image-policy-present", Node: runtimeNode, What: "the image verifier was removed", Sound: engine(""), Do: func(t *capture.Tape) {
+	{Check: "image-policy-present", Node: runtimeNode, What: "the image verifier was removed", Sound: engine, Do: func(t *capture.Tape) {
 		t.Absent("opt/containerd/image-verifier/bin")
 	}},
-	{Check: "runtime-binaries-verified", Node: runtimeNode, What: "another runc lies in /opt/bin", Sound: engine(""), Do: func(t *capture.Tape) {
+	{Check: "runtime-binaries-verified", Node: runtimeNode, What: "another runc lies in /opt/bin", Sound: engine, Do: func(t *capture.Tape) {
 		t.Dir("opt")
 		t.Dir("opt/bin")
 		t.File("opt/bin/runc", "")
@@ -209,20 +209,18 @@ func status(t *capture.Tape, more string) {
 }
 
 // engine puts a containerd of the image on the node that is set up as it should
-// be, with this configuration.
-func engine(config string) func(*capture.Tape) {
-	return func(t *capture.Tape) {
-		hostProcess(t, "/usr/bin/containerd", "/system.slice/containerd.service")
-		for _, dir := range []string{".", "etc", "etc/containerd", "usr", "usr/bin"} {
-			t.Info(dir, node.FileInfo{Type: node.Directory, Mode: 0o755, Dev: "254:16"})
-		}
-		t.File("usr/bin/containerd", "")
-		t.File("usr/bin/runc", "")
-		t.Absent("usr/bin/crun", "usr/bin/youki", "usr/bin/runsc", "usr/bin/kata-runtime", "usr/bin/containerd-shim-runc-v2", "usr/bin/conmon", "usr/bin/conmonrs")
-		t.Absent("usr/sbin", "usr/local", "opt", "bin", "sbin", "opt/cni/bin", "opt/nri/plugins", "etc/containers/policy.json", "run/nri/nri.sock")
-		t.Dir("opt/containerd/image-verifier/bin", node.DirEntry{Name: "verifier", Type: node.Regular})
-		containerdConfig(config, 0o644)(t)
+// be, with an empty configuration.
+func engine(t *capture.Tape) {
+	hostProcess(t, "/usr/bin/containerd", "/system.slice/containerd.service")
+	for _, dir := range []string{".", "etc", "etc/containerd", "usr", "usr/bin"} {
+		t.Info(dir, node.FileInfo{Type: node.Directory, Mode: 0o755, Dev: "254:16"})
 	}
+	t.File("usr/bin/containerd", "")
+	t.File("usr/bin/runc", "")
+	t.Absent("usr/bin/crun", "usr/bin/youki", "usr/bin/runsc", "usr/bin/kata-runtime", "usr/bin/containerd-shim-runc-v2", "usr/bin/conmon", "usr/bin/conmonrs")
+	t.Absent("usr/sbin", "usr/local", "opt", "bin", "sbin", "opt/cni/bin", "opt/nri/plugins", "etc/containers/policy.json", "run/nri/nri.sock")
+	t.Dir("opt/containerd/image-verifier/bin", node.DirEntry{Name: "verifier", Type: node.Regular})
+	containerdConfig("", 0o644)(t)
 }
 
 func containerdConfig(text string, mode uint32) func(*capture.Tape) {
