@@ -49,6 +49,17 @@ func runsAs(exe string) func(*capture.Tape) {
 	}
 }
 
+// inPlaceOf puts a program that does nothing of the kind in place of another.
+func inPlaceOf(exe string) func(*capture.Tape) {
+	return func(t *capture.Tape) {
+		for _, e := range t.Exchanges() {
+			if m := executableLink.FindStringSubmatch(e.What); m != nil && e.Op == "readlink" && e.Answer == exe {
+				t.Link(m[1]+"/exe", "/usr/sbin/httpd")
+			}
+		}
+	}
+}
+
 var auditDamages = []Damage{
 	{Check: "clock-synchronised", Node: "recorded-lab-flatcar", What: "nobody corrects the clock", Sound: rightClock, Do: lostClock},
 	{Check: "clock-error-small", Node: "recorded-lab-flatcar", What: "nobody has corrected the clock for two hours", Sound: rightClock, Do: clockSays(0x2001, 3_600_000)},
@@ -56,11 +67,11 @@ var auditDamages = []Damage{
 		Check: "time-source-runs", Node: "recorded-lab-flatcar", What: "the time daemon was stopped",
 		Sound: func(t *capture.Tape) {
 			rightClock(t)
-			runsAs("/usr/lib/systemd/systemd-timesyncd")(t)
+			soundLogs(t)
 		},
 		Do: func(t *capture.Tape) {
 			lostClock(t)
-			t.Link("proc/262/exe", "/usr/bin/busybox")
+			inPlaceOf("/usr/sbin/chronyd")(t)
 		},
 	},
 	{
@@ -78,7 +89,7 @@ var auditDamages = []Damage{
 	},
 	{
 		Check: "logs-leave-node", Node: "recorded-lab-flatcar", What: "the upload of the journal was stopped", Sound: runsAs("/usr/lib/systemd/systemd-journal-upload"),
-		Do: func(t *capture.Tape) { t.Link("proc/262/exe", "/usr/bin/busybox") },
+		Do: inPlaceOf("/usr/lib/systemd/systemd-journal-upload"),
 	},
 	{
 		Check: "audit-present", Node: "recorded-lab-flatcar", What: "nobody follows the kernel's audit records any more", Sound: soundLogs,
