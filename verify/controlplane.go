@@ -37,7 +37,7 @@ var kubeProxyKubeconfigClosed = Check{
 			}
 		}
 		if len(bad)+len(good) > 0 {
-			return judgeCredentialLists(bad, good, "open", "more than root can read the kubeconfig of kube-proxy", "only root can read the kubeconfig of kube-proxy", "")
+			return judgeCredentialLists(bad, good, "more than root can read the kubeconfig of kube-proxy", "only root can read the kubeconfig of kube-proxy", "")
 		}
 		switch c.Proxy {
 		case "pod":
@@ -117,7 +117,7 @@ func judgeControlPlaneFiles(s node.CredentialState, c node.ControlPlaneState, sy
 	case len(bad) == 0 && !data && runsAsProcess(c, "etcd"):
 		return unknown(unreadCode, "etcd runs here, and its data was not found where it is looked for")
 	}
-	return judgeCredentialLists(bad, good, "open", "these files of the control plane are open to more than root", fmt.Sprintf("%d files of the control plane are open to root alone", len(good)), "")
+	return judgeCredentialLists(bad, good, "these files of the control plane are open to more than root", fmt.Sprintf("%d files of the control plane are open to root alone", len(good)), "")
 }
 
 var cniFilesClosed = Check{
@@ -153,6 +153,6 @@ var cniFilesClosed = Check{
 		if len(bad)+len(good) == 0 {
 			return unknown(unreadCode, "no configuration of a network plugin was found in /etc/cni/net.d and its like; the runtime may read another folder")
 		}
-		return judgeCredentialLists(bad, good, "open", "these files of network plugins are open to more than root", fmt.Sprintf("%d files of network plugins are open to root alone", len(good)), "")
+		return judgeCredentialLists(bad, good, "these files of network plugins are open to more than root", fmt.Sprintf("%d files of network plugins are open to root alone", len(good)), "")
 	}),
 }

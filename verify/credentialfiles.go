@@ -20,14 +20,14 @@ const credentialsUnsaid = "which credentials lie on it"
 
 // judgeCredentialLists is a judge's answer over what was found: each fault ends in fail,
 // and each file that was looked at and found well in pass.
-func judgeCredentialLists(bad, good []string, code, badReason, goodReason, none string) Finding {
+func judgeCredentialLists(bad, good []string, badReason, goodReason, none string) Finding {
 	for _, list := range []*[]string{&bad, &good} {
 		slices.Sort(*list)
 		*list = slices.Compact(*list)
 	}
 	switch {
 	case len(bad) > 0:
-		return fail(code, badReason+": "+strings.Join(bad, "; "), bad...)
+		return fail("open", badReason+": "+strings.Join(bad, "; "), bad...)
 	case len(good) > 0:
 		return pass("closed", goodReason, good...)
 	}

@@ -76,7 +76,7 @@ func judgeKeys(s node.CredentialState, g Given) Finding {
 	if len(bad)+len(good) == 0 {
 		return unknown(unreadCode, fmt.Sprintf("a kubelet runs, and none of its keys was found in the %d places that were looked at", len(s.Looked)))
 	}
-	return judgeCredentialLists(bad, good, "open", "these are open to more than root", fmt.Sprintf("%d keys, certificates and tokens are open to root alone, certificates readable", len(good)), "")
+	return judgeCredentialLists(bad, good, "these are open to more than root", fmt.Sprintf("%d keys, certificates and tokens are open to root alone, certificates readable", len(good)), "")
 }
 
 var noAdminCredentials = Check{

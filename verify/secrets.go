@@ -140,5 +140,5 @@ func judgeReaders(credentialFiles []node.CredentialFile, s node.CredentialState,
 			good = append(good, credentialText(f))
 		}
 	}
-	return judgeCredentialLists(bad, good, "open", badReason, fmt.Sprintf("%d files %s", len(good), goodReason), none)
+	return judgeCredentialLists(bad, good, badReason, fmt.Sprintf("%d files %s", len(good), goodReason), none)
 }
