@@ -331,3 +331,24 @@ func TestCNIFilesClosed(t *testing.T) {
 		{name: "gap", facts: aWorker(node.CredentialState{CNI: credentialFiles(aCredential("/etc/cni/net.d/a", "cni"))}, credentialGap("cni")), want: "unknown gap-denied"},
 	})
 }
+
+// TestBootstrapFindingEndsWithItsCertificate holds a fail to the day on which it ends.
+func TestBootstrapFindingEndsWithItsCertificate(t *testing.T) {
+	left := aWorker(node.CredentialState{Kubelet: credentialFiles(
+		aCredential("/a", "bootstrap-kubeconfig", certificateInside("other", nextYear.AddDate(1, 0, 0))),
+		aCredential("/b", "bootstrap-kubeconfig", certificateInside("other", nextYear)))})
+	for _, tt := range []struct {
+		at    time.Time
+		want  string
+		until *time.Time
+	}{
+		{nextYear.Add(-time.Second), "fail there", &nextYear},
+		{nextYear, "fail there", new(nextYear.AddDate(1, 0, 0))},
+		{nextYear.AddDate(1, 0, 0), "pass ended", nil},
+	} {
+		f := Run([]Check{bootstrapCredentialGone}, left, Given{At: tt.at})[0]
+		if got := f.Verdict.String() + " " + f.Code; got != tt.want || (f.Until == nil) != (tt.until == nil) || f.Until != nil && !f.Until.Equal(*tt.until) {
+			t.Errorf("at %s: got %s until %v, want %s until %v", tt.at, got, f.Until, tt.want, tt.until)
+		}
+	}
+}

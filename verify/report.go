@@ -122,7 +122,7 @@ func summaryOf(findings []Finding) Summary {
 			s.Fail++
 		case NotApplicable:
 			s.NotApplicable++
-		case Unknown:
+		case Unknown, unfound: // the latter leaves no judge
 			s.Unknown++
 		}
 	}
