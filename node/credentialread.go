@@ -244,7 +244,7 @@ func (r *credentialReading) readFile(list, name, kind string) {
 func (r *credentialReading) readContent(list, name string, f *CredentialFile) error {
 	switch f.Kind {
 	case "pem":
-		b, err := r.h.ReadSecret(name, maxCredentialFile, redactPEM)
+		b, err := readPEM(r.h, name)
 		if err != nil {
 			return err
 		}
@@ -268,7 +268,7 @@ func (r *credentialReading) readContent(list, name string, f *CredentialFile) er
 		if r.configs[name] {
 			return nil
 		}
-		b, err := r.h.ReadSecret(name, maxCredentialFile, redactKubeconfig)
+		b, err := r.h.readOnce(name, maxKubeletConfig, redactKubeconfig)
 		if err != nil {
 			return err
 		}
