@@ -77,6 +77,32 @@ func TestGatherLeavesAHangingReadBehind(t *testing.T) {
 	})
 }
 
+// A source that hashes is not started over at every scan where the disk is slow.
+func TestGatherKeepsWhatComesLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reads := 0
+		slow := Source[Passing]{Name: "slow", Every: Hour, Read: func(context.Context, *Host) (Passing, []Gap, error) {
+			reads++
+			time.Sleep(Deadline + 30*time.Second)
+			return Passing{Mounts: 7}, nil, nil
+		}}
+		h := &Host{FS: &memHost{}}
+		if m := gather(t.Context(), h, noon, []AnySource{slow})["slow"].Missing; m == nil || m.Code != Blocked {
+			t.Fatalf("got %+v, want that it is blocked", m)
+		}
+		time.Sleep(time.Minute)
+		for i := range 50 {
+			f := gather(t.Context(), h, noon.Add(time.Duration(i+1)*time.Minute), []AnySource{slow})["slow"]
+			if f.Missing != nil || f.Value.(Passing).Mounts != 7 {
+				t.Fatalf("%d minutes later: got %+v", i+1, f)
+			}
+		}
+		if reads != 1 {
+			t.Errorf("it was read %d times within the hour, want once", reads)
+		}
+	})
+}
+
 // What all wait for is waited for once.
 func TestGatherWaitsOnceForTheMountTable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
