@@ -129,7 +129,7 @@ func readConsole(h *Host, name, unit string, left *int) ([]Console, error) {
 func redactUnitStart(b []byte) []byte {
 	text := strings.ReplaceAll(string(b), "\\\n", " ")
 	return redactLines([]byte(text), func(line string) string {
-		value, ok := strings.CutPrefix(strings.TrimSpace(line), "ExecStart=")
+		value, ok := assigned(line, "ExecStart")
 		if !ok {
 			return ""
 		}

@@ -52,7 +52,7 @@ func TestKubeletUnit(t *testing.T) {
 			"etc/systemd/system/k3s.service":     "-> /usr/lib/systemd/system/k3s.service",
 			"usr/lib/systemd/system/k3s.service": "EnvironmentFile=/etc/%p.env\n",
 		}, "k3s.service", []string{"unit /usr/lib/systemd/system/k3s.service yes"},
-			[]string{"the environment files of the kubelet's unit could not be read: looking at /etc/%p.env: not supported here: patterns and specifiers are not followed"}},
+			[]string{"the environment files of the kubelet's unit could not be read: looking at /etc/%p.env: not supported here: patterns, specifiers and escapes are not followed"}},
 		{"Talos has no units", "/podruntime/kubelet", nil, "", []string{}, nil},
 		{"in the root cgroup", "/", nil, "", []string{}, nil},
 		{"no such unit", service, map[string]string{"etc/x": ""}, "kubelet.service", []string{},
@@ -80,8 +80,8 @@ func TestKubeletUnit(t *testing.T) {
 }
 
 func TestRedactUnitKeepsNoSecret(t *testing.T) {
-	got := string(redactUnit([]byte("[Service]\nEnvironment=TOKEN=hunter2\nExecStart=/k --token=hunter2\n# EnvironmentFile=/no\nEnvironmentFile=-/etc/a\nEnvironmentFile=\n EnvironmentFile=\"/etc/b\"\nEnvironmentFile=relative\n")))
-	if want := "EnvironmentFile=/etc/b\n"; got != want {
+	got := string(redactUnit([]byte("[Service]\nEnvironment=TOKEN=hunter2\nExecStart=/k --token=hunter2\n# EnvironmentFile=/no\nEnvironmentFile=-/etc/a\nEnvironmentFile=\n EnvironmentFile=\"/etc/b\"\nEnvironmentFile=relative\nEnvironmentFile = -/etc/c\nEnvironmentFile=\\\n  /etc/d\nEnvironmentFile=%E/hunter2\nEnvironmentFile=/etc/a\\x20b\nEnvironmentFiles=/no\n")))
+	if want := "EnvironmentFile=/etc/b\nEnvironmentFile=/etc/c\nEnvironmentFile=/etc/d\nEnvironmentFile=/%\nEnvironmentFile=/%\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
@@ -89,6 +89,7 @@ func TestRedactUnitKeepsNoSecret(t *testing.T) {
 // What is kept of a unit is paths, and the same when it is redacted again.
 func FuzzRedactUnit(f *testing.F) {
 	f.Add([]byte("[Service]\nEnvironmentFile=-/var/lib/kubelet/kubeadm-flags.env\nExecStart=/usr/bin/kubelet $A\n"))
+	f.Add([]byte("EnvironmentFile = /a\\\nb\\"))
 	f.Add([]byte("EnvironmentFile='/a'\nEnvironmentFile=-\"-/b\"\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		once := redactUnit(b)
@@ -96,7 +97,7 @@ func FuzzRedactUnit(f *testing.F) {
 			t.Errorf("%q became %q, and then %q", b, once, again)
 		}
 		for line := range strings.Lines(string(once)) {
-			if !strings.HasPrefix(line, environmentFile+"/") {
+			if !strings.HasPrefix(line, "EnvironmentFile=/") {
 				t.Errorf("%q kept %q", b, line)
 			}
 		}
