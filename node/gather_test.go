@@ -160,6 +160,32 @@ func TestGatherEndsAsAWhole(t *testing.T) {
 	})
 }
 
+// Sources that hash on a slow disk do not make unknown what is read at every scan.
+func TestGatherReadsWhatIsReadAtEveryScanFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var sources []AnySource
+		for i := range 5 {
+			sources = append(sources, Source[Passing]{Name: fmt.Sprint("slow", i), Every: Hour, Read: func(context.Context, *Host) (Passing, []Gap, error) {
+				time.Sleep(9 * time.Second)
+				return Passing{}, nil, nil
+			}})
+		}
+		sources = append(sources, Source[Passing]{Name: "quick", Every: Scan, Read: func(context.Context, *Host) (Passing, []Gap, error) { return Passing{}, nil, nil }})
+		h := &Host{FS: &memHost{}}
+		facts := gather(t.Context(), h, noon, sources)
+		if m := facts["quick"].Missing; m != nil {
+			t.Errorf("got %+v", m)
+		}
+		if facts["slow4"].Missing == nil {
+			t.Error("the slow ones took all the time and are there")
+		}
+		time.Sleep(time.Minute)
+		if facts = gather(t.Context(), h, noon.Add(time.Minute), sources); reasons(facts, "") != 0 {
+			t.Errorf("a minute later: got %+v", facts)
+		}
+	})
+}
+
 func TestGatherStopsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &hangingFS{release: make(chan struct{}), hangs: func(string) bool { return true }}
