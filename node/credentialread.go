@@ -67,15 +67,16 @@ func (r *credentialReading) list(name string) *[]CredentialFile {
 func (r *credentialReading) readKubelet() {
 	k, err := r.h.gathering.kubelet()
 	if err != nil {
-		r.gap("kubelet", "the files that the kubelet names", err)
+		for _, list := range []string{"kubelet", "registry", "staticPods"} {
+			r.gap(list, "the files that the kubelet names", err)
+		}
 		return
 	}
 	for name := range k.read {
 		r.configs[name] = true
 	}
-	for _, g := range k.state.Unread {
-		g.Part = "kubelet"
-		r.gaps = append(r.gaps, g)
+	for _, g := range k.state.Unread { // which may name another folder of static pods
+		r.gaps = append(r.gaps, g.In("kubelet"), g.In("staticPods"))
 	}
 	for _, f := range k.state.Files {
 		kind := map[string]string{"kubeconfig": "kubeconfig", "bootstrap-kubeconfig": "bootstrap-kubeconfig", "client-ca": "pem"}[f.Role]
