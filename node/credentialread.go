@@ -150,7 +150,7 @@ func (r *credentialReading) readFolder(list, dir, kind string) {
 		return
 	}
 	for _, e := range entries {
-		if e.Type != Directory && r.spend(list, dir) {
+		if e.Type != Directory && r.spend(dir) {
 			r.readFile(list, path.Join(dir, e.Name), kind)
 		}
 	}
@@ -174,7 +174,7 @@ func (r *credentialReading) walk(list, dir string, depth int) {
 	}
 	for _, e := range entries {
 		name := path.Join(dir, e.Name)
-		if !r.spend(list, dir) {
+		if !r.spend(dir) {
 			return
 		}
 		if e.Type == Directory {
@@ -186,7 +186,7 @@ func (r *credentialReading) walk(list, dir string, depth int) {
 }
 
 // spend takes one file off the budget. When it is used up, a gap says so once.
-func (r *credentialReading) spend(list, dir string) bool {
+func (r *credentialReading) spend(dir string) bool {
 	if r.left--; r.left == -1 {
 		r.gaps = append(r.gaps, GapOf("files with credentials", &Error{"listing", "/" + dir, TooLarge, fmt.Sprintf("stopped after %d files", maxCredentialFiles)}))
 	}
@@ -233,6 +233,7 @@ func (r *credentialReading) readFile(list, name, kind string) {
 			f.Content = "unread"
 			r.gap(list, "content of /"+name, err)
 		}
+	default: // folders, and what is never opened
 	}
 	if _, err := parents(r.h, "/"+name, r.folders); err != nil && !IsAbsent(err) {
 		r.gap(list, "folders above /"+name, err)
