@@ -40,8 +40,8 @@ func TestRedactAccounts(t *testing.T) {
 
 func TestRedactSudoers(t *testing.T) {
 	in := "# comment\nDefaults env_reset, passprompt=\"secret\"\nUser_Alias OPS = a, b\nroot ALL=(ALL:ALL) ALL\n%wheel\tALL=(ALL)\tNOPASSWD: ALL\n" +
-		"OPS ALL = \\\n  /usr/bin/tool --password canary\ncore h1, h2 = (root) NOPASSWD: /bin/x, ALL\n#1000 ALL=(ALL) ALL\n@includedir /etc/sudoers.d\n#include /etc/sudoers.local\nodd line\n"
-	want := "rule\troot\tpassword\tall\nrule\t%wheel\tnopassword\tall\nrule\ta,b\tpassword\tsome\nrule\tcore\tnopassword\tall\nrule\t#1000\tpassword\tall\nincludedir\t/etc/sudoers.d\ninclude\t/etc/sudoers.local\nunread\t-\n"
+		"OPS ALL = \\\n  /usr/bin/tool --password canary\ncore h1, h2 = (root) NOPASSWD: /bin/x, ALL\n#1000 ALL=(ALL) ALL\n@includedir /etc/sudoers.d\n#include /etc/sudoers.local\nodd line\nDefaults:OPS, c !authenticate\nDefaults:OPS env_keep+=A, !authenticate\nDefaults@web !authenticate\n"
+	want := "rule\troot\tpassword\tall\nrule\t%wheel\tnopassword\tall\nrule\ta,b\tpassword\tsome\nrule\tcore\tnopassword\tall\nrule\t#1000\tpassword\tall\nincludedir\t/etc/sudoers.d\ninclude\t/etc/sudoers.local\nunread\t-\nunasked\tALL\nunasked\ta,b\nunasked\tALL\n"
 	got := redactSudoers([]byte(in))
 	if d := cmp.Diff(want, string(got)); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
@@ -110,6 +110,29 @@ func TestAccounts(t *testing.T) {
 	}
 }
 
+// Defaults take the password away from rules that say nothing of it.
+func TestSudoWithoutPasswordByDefault(t *testing.T) {
+	for _, tt := range []struct {
+		name, defaults string
+		core, root     bool
+	}{
+		{"for everybody", "Defaults !authenticate\n", true, true},
+		{"among others", "Defaults env_reset, !authenticate\n", true, true},
+		{"for one user", "Defaults:core !authenticate\n", true, false},
+		{"on some hosts", "Defaults@web !authenticate\n", true, true},
+		{"asked for", "Defaults authenticate\n", false, false},
+	} {
+		m := flatcarAccounts()
+		m.files["etc/sudoers"] = tt.defaults + m.files["etc/sudoers"]
+		m.files["etc/sudoers.d/core"] = "core ALL=(ALL) ALL\n"
+		v, gaps, err := Accounts.Read(t.Context(), m.host())
+		want := []SudoRule{{"core", tt.core, true, "/etc/sudoers.d/core"}, {"root", tt.root, true, "/etc/sudoers"}}
+		if d := cmp.Diff(want, v.Sudo); err != nil || len(gaps) > 0 || d != "" {
+			t.Errorf("%s: %v, %v (-want +got):\n%s", tt.name, gaps, err, d)
+		}
+	}
+}
+
 func TestAccountsThatCannotBeRead(t *testing.T) {
 	for _, tt := range []struct {
 		name, file, content, part string
@@ -153,6 +176,7 @@ func TestAccountsThatCannotBeRead(t *testing.T) {
 func FuzzRedactAccounts(f *testing.F) {
 	f.Add("root:" + secretHash + ":19000:0:99999:7:::\ncore:!!:19000::::::\n")
 	f.Add("root:x:0:0:root:/root:/bin/bash\n<no line of passwd>\na:<password >:1:1::/:\n")
+	f.Add("User_Alias A = b\\\nDefaults:A !authenticate\nDefaults:b\\ !authenticate\n")
 	f.Add("%wheel ALL=(ALL) NOPASSWD: ALL\nrule\tx\tnopassword\tall\nUser_Alias A = b\\\n,c\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		for name, redact := range map[string]func([]byte) []byte{"passwd": redactPasswd, "shadow": redactShadow, "group": redactGroup, "sudoers": redactSudoers} {

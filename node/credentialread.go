@@ -67,15 +67,16 @@ func (r *credentialReading) list(name string) *[]CredentialFile {
 func (r *credentialReading) readKubelet() {
 	k, err := r.h.gathering.kubelet()
 	if err != nil {
-		r.gap("kubelet", "the files that the kubelet names", err)
+		for _, list := range []string{"kubelet", "registry", "staticPods"} {
+			r.gap(list, "the files that the kubelet names", err)
+		}
 		return
 	}
 	for name := range k.read {
 		r.configs[name] = true
 	}
-	for _, g := range k.state.Unread {
-		g.Part = "kubelet"
-		r.gaps = append(r.gaps, g)
+	for _, g := range k.state.Unread { // which may name another folder of static pods
+		r.gaps = append(r.gaps, g.In("kubelet"), g.In("staticPods"))
 	}
 	for _, f := range k.state.Files {
 		kind := map[string]string{"kubeconfig": "kubeconfig", "bootstrap-kubeconfig": "bootstrap-kubeconfig", "client-ca": "pem"}[f.Role]
@@ -149,7 +150,7 @@ func (r *credentialReading) readFolder(list, dir, kind string) {
 		return
 	}
 	for _, e := range entries {
-		if e.Type != Directory && r.spend(list, dir) {
+		if e.Type != Directory && r.spend(dir) {
 			r.readFile(list, path.Join(dir, e.Name), kind)
 		}
 	}
@@ -173,7 +174,7 @@ func (r *credentialReading) walk(list, dir string, depth int) {
 	}
 	for _, e := range entries {
 		name := path.Join(dir, e.Name)
-		if !r.spend(list, dir) {
+		if !r.spend(dir) {
 			return
 		}
 		if e.Type == Directory {
@@ -185,7 +186,7 @@ func (r *credentialReading) walk(list, dir string, depth int) {
 }
 
 // spend takes one file off the budget. When it is used up, a gap says so once.
-func (r *credentialReading) spend(list, dir string) bool {
+func (r *credentialReading) spend(dir string) bool {
 	if r.left--; r.left == -1 {
 		r.gaps = append(r.gaps, GapOf("files with credentials", &Error{"listing", "/" + dir, TooLarge, fmt.Sprintf("stopped after %d files", maxCredentialFiles)}))
 	}
@@ -232,6 +233,7 @@ func (r *credentialReading) readFile(list, name, kind string) {
 			f.Content = "unread"
 			r.gap(list, "content of /"+name, err)
 		}
+	default: // folders, and what is never opened
 	}
 	if _, err := parents(r.h, "/"+name, r.folders); err != nil && !IsAbsent(err) {
 		r.gap(list, "folders above /"+name, err)
@@ -244,7 +246,7 @@ func (r *credentialReading) readFile(list, name, kind string) {
 func (r *credentialReading) readContent(list, name string, f *CredentialFile) error {
 	switch f.Kind {
 	case "pem":
-		b, err := r.h.ReadSecret(name, maxCredentialFile, redactPEM)
+		b, err := readPEM(r.h, name)
 		if err != nil {
 			return err
 		}
@@ -268,7 +270,7 @@ func (r *credentialReading) readContent(list, name string, f *CredentialFile) er
 		if r.configs[name] {
 			return nil
 		}
-		b, err := r.h.ReadSecret(name, maxCredentialFile, redactKubeconfig)
+		b, err := r.h.readOnce(name, maxKubeletConfig, redactKubeconfig)
 		if err != nil {
 			return err
 		}

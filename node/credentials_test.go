@@ -296,3 +296,30 @@ func TestControlPlane(t *testing.T) {
 		})
 	}
 }
+
+// What the kubelet's configuration would name is not known to be nothing.
+func TestCredentialsOfAKubeletThatCannotBeRead(t *testing.T) {
+	parts := func(h *Host) map[string]bool {
+		_, gaps, err := Credentials.Read(t.Context(), h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out := map[string]bool{}
+		for _, g := range gaps {
+			out[g.Part] = true
+		}
+		return out
+	}
+	h := (&memHost{files: map[string]string{"etc/": ""}}).host()
+	h.gathering.processes = func() (*processTable, error) { return nil, &Error{"listing", "/proc", Denied, ""} }
+	if got := parts(h); !got["kubelet"] || !got["staticPods"] || !got["registry"] || got["cluster"] {
+		t.Errorf("without processes: got gaps in %v", got)
+	}
+	h = (&memHost{files: map[string]string{"etc/kubelet.yaml": "! denied"}}).host()
+	h.gathering.processes = func() (*processTable, error) {
+		return &processTable{processes: []process{kubeletProcess("--config=/etc/kubelet.yaml")}}, nil
+	}
+	if got := parts(h); !got["kubelet"] || !got["staticPods"] || got["cluster"] {
+		t.Errorf("without its configuration: got gaps in %v", got)
+	}
+}

@@ -231,7 +231,7 @@ func listExtensions(h *Host, kind, dir string) ([]Extension, error) {
 // built with extensions.
 func readTalosExtensions(h *Host) ([]Extension, error) {
 	const name = "etc/extensions.yaml"
-	b, err := h.ReadFile(name, 1<<20)
+	b, err := h.readOnce(name, 1<<20, nil)
 	if IsAbsent(err) {
 		return nil, nil
 	}

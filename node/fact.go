@@ -24,12 +24,15 @@ type Missing struct {
 
 // Gap is a part of a fact that could not be read.
 type Gap struct {
-	What   string `json:"what"`            // what could not be read, in words without a pid
-	Code   Code   `json:"code"`            //
-	Reason string `json:"reason"`          // the first of the reasons
-	Part   string `json:"part,omitempty"`  // the field of the value that it is in, by its JSON name; "" for all of it
-	Count  int    `json:"count,omitempty"` // how many of them
-	Of     int    `json:"of,omitempty"`    // of how many
+	What   string `json:"what"`           // what could not be read, in words without a pid
+	Code   Code   `json:"code"`           //
+	Reason string `json:"reason"`         // the first of the reasons
+	Part   string `json:"part,omitempty"` // the field of the value that it is in, by its JSON name; "" for all of it
+	// Count is how many of them, Of of how many. Of ten and more one digit counts,
+	// rounded down and up: how many processes run moves from scan to scan, and would
+	// make another fact of each.
+	Count int `json:"count,omitempty"`
+	Of    int `json:"of,omitempty"`
 }
 
 func (g Gap) String() string {

@@ -9,7 +9,8 @@ import (
 )
 
 // Deadline is how long one source may take. A read that takes longer is left
-// behind, its fact is missing, and it is not started again until it returns.
+// behind, its fact is missing, and it is not started again until it returns; what
+// it then has to say of a source that is not read at every scan is kept.
 const Deadline = 10 * time.Second
 
 const (
@@ -81,8 +82,14 @@ func gather(ctx context.Context, h *Host, at time.Time, sources []AnySource) Fac
 	defer cancel()
 	g := newGathering(ctx, h, at)
 	facts := Facts{}
-	for _, src := range sources {
-		facts[src.Info().Name] = gatherOne(ctx, h, g, src, at)
+	// What walks and hashes comes last: on a slow disk it uses up the time, which
+	// must not be that of what is read at every scan.
+	for _, every := range []bool{true, false} {
+		for _, src := range sources {
+			if (src.Info().Every == Scan) == every {
+				facts[src.Info().Name] = gatherOne(ctx, h, g, src, at)
+			}
+		}
 	}
 	return facts
 }
@@ -99,20 +106,27 @@ func gatherOne(ctx context.Context, h *Host, g *gathering, src AnySource, at tim
 		view := &Host{FS: h.FS, Kernel: h.Kernel, gathering: g, evidence: &evidence{}}
 		fact := src.read(ctx, view)
 		fact.Evidence = view.evidence.list()
-		return fact.normal(), nil
+		fact = fact.normal()
+		// Here, so that what comes too late for this gathering is there for the next:
+		// a slow disk would else be walked again and again, and never be known.
+		if info.Every != Scan && fact.Missing == nil {
+			h.keep(info.Name, keptFact{fact, at})
+		}
+		return fact, nil
 	})
 	if err != nil {
 		return Fact{Missing: &Missing{codeOf(err), err.Error()}}.normal()
 	}
-	if info.Every != Scan && fact.Missing == nil {
-		h.mu.Lock()
-		if h.kept == nil {
-			h.kept = map[string]keptFact{}
-		}
-		h.kept[info.Name] = keptFact{fact, at}
-		h.mu.Unlock()
-	}
 	return fact
+}
+
+func (h *Host) keep(name string, k keptFact) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.kept == nil {
+		h.kept = map[string]keptFact{}
+	}
+	h.kept[name] = k
 }
 
 // bounded runs read in its own goroutine and waits for it until limit or the end

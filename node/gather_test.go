@@ -77,6 +77,32 @@ func TestGatherLeavesAHangingReadBehind(t *testing.T) {
 	})
 }
 
+// A source that hashes is not started over at every scan where the disk is slow.
+func TestGatherKeepsWhatComesLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reads := 0
+		slow := Source[Passing]{Name: "slow", Every: Hour, Read: func(context.Context, *Host) (Passing, []Gap, error) {
+			reads++
+			time.Sleep(Deadline + 30*time.Second)
+			return Passing{Mounts: 7}, nil, nil
+		}}
+		h := &Host{FS: &memHost{}}
+		if m := gather(t.Context(), h, noon, []AnySource{slow})["slow"].Missing; m == nil || m.Code != Blocked {
+			t.Fatalf("got %+v, want that it is blocked", m)
+		}
+		time.Sleep(time.Minute)
+		for i := range 50 {
+			f := gather(t.Context(), h, noon.Add(time.Duration(i+1)*time.Minute), []AnySource{slow})["slow"]
+			if f.Missing != nil || f.Value.(Passing).Mounts != 7 {
+				t.Fatalf("%d minutes later: got %+v", i+1, f)
+			}
+		}
+		if reads != 1 {
+			t.Errorf("it was read %d times within the hour, want once", reads)
+		}
+	})
+}
+
 // What all wait for is waited for once.
 func TestGatherWaitsOnceForTheMountTable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -131,6 +157,32 @@ func TestGatherEndsAsAWhole(t *testing.T) {
 		}
 		close(release)
 		synctest.Wait()
+	})
+}
+
+// Sources that hash on a slow disk do not make unknown what is read at every scan.
+func TestGatherReadsWhatIsReadAtEveryScanFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var sources []AnySource
+		for i := range 5 {
+			sources = append(sources, Source[Passing]{Name: fmt.Sprint("slow", i), Every: Hour, Read: func(context.Context, *Host) (Passing, []Gap, error) {
+				time.Sleep(9 * time.Second)
+				return Passing{}, nil, nil
+			}})
+		}
+		sources = append(sources, Source[Passing]{Name: "quick", Every: Scan, Read: func(context.Context, *Host) (Passing, []Gap, error) { return Passing{}, nil, nil }})
+		h := &Host{FS: &memHost{}}
+		facts := gather(t.Context(), h, noon, sources)
+		if m := facts["quick"].Missing; m != nil {
+			t.Errorf("got %+v", m)
+		}
+		if facts["slow4"].Missing == nil {
+			t.Error("the slow ones took all the time and are there")
+		}
+		time.Sleep(time.Minute)
+		if facts = gather(t.Context(), h, noon.Add(time.Minute), sources); reasons(facts, "") != 0 {
+			t.Errorf("a minute later: got %+v", facts)
+		}
 	})
 }
 

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"path"
 	"slices"
@@ -66,13 +67,28 @@ var StoredExecutables = Source[Inventory]{
 	Scope: Cohort,
 	Every: Hour,
 	Read: func(ctx context.Context, h *Host) (Inventory, []Gap, error) {
-		inv, gaps, err := readInventory(ctx, h, stayingRoots, &h.gathering.walked.staying, defaultLimits)
-		for i := range inv.Files {
-			inv.Files[i].Path = stableName(inv.Files[i].Path)
-		}
-		slices.SortFunc(inv.Files, func(a, b StoredExecutable) int { return strings.Compare(a.Path, b.Path) })
-		return inv, gaps, err
+		return readStored(ctx, h, defaultLimits)
 	},
+}
+
+func readStored(ctx context.Context, h *Host, limits inventoryLimits) (Inventory, []Gap, error) {
+	inv, gaps, err := readInventory(ctx, h, stayingRoots, &h.gathering.walked.staying, limits)
+	for i := range inv.Files {
+		f := &inv.Files[i]
+		f.Path, f.Copy, f.OpenFolder = stableName(f.Path), stableName(f.Copy), stableName(f.OpenFolder)
+	}
+	// Of two whose names are made up alike, the order tells nothing.
+	slices.SortFunc(inv.Files, compareStored)
+	inv.Files = slices.CompactFunc(inv.Files, func(a, b StoredExecutable) bool { return compareStored(a, b) == 0 })
+	return inv, gaps, err
+}
+
+func compareStored(a, b StoredExecutable) int {
+	return cmp.Or(
+		strings.Compare(a.Path, b.Path), strings.Compare(a.SHA256, b.SHA256), strings.Compare(a.Kind, b.Kind), cmp.Compare(a.Mode, b.Mode),
+		cmp.Compare(a.UID, b.UID), cmp.Compare(a.GID, b.GID), cmp.Compare(a.Size, b.Size), slices.Compare(a.Capabilities, b.Capabilities),
+		strings.Compare(a.Copy, b.Copy), strings.Compare(a.OpenFolder, b.OpenFolder),
+	)
 }
 
 // PassingExecutables are the executables where names and contents come and go.

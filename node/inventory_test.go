@@ -270,8 +270,8 @@ func TestInventoryIsBounded(t *testing.T) {
 	}{
 		{"none hit", func(*inventoryLimits) {}, []string{"/opt/a", "/opt/b", "/opt/c/d/e"}, []string{}},
 		{"names", func(l *inventoryLimits) { l.entries = 1 }, []string{"/opt/a"}, stopped("/opt/b", "stopped after 1 names")},
-		{"bytes", func(l *inventoryLimits) { l.bytes = 150 }, []string{"/opt/a"}, stopped("/opt/b", "stopped after 100 bytes")},
-		{"bytes, of which one file has more: it is read all the same", func(l *inventoryLimits) { l.bytes = 50 }, []string{"/opt/a"}, stopped("/opt/b", "stopped after 100 bytes")},
+		{"bytes", func(l *inventoryLimits) { l.bytes = 150 }, []string{"/opt/a"}, stopped("/opt/b", "stopped at a bound of 150 bytes")},
+		{"bytes, of which one file has more: it is read all the same", func(l *inventoryLimits) { l.bytes = 50 }, []string{"/opt/a"}, stopped("/opt/b", "stopped at a bound of 50 bytes")},
 		{"time", func(l *inventoryLimits) { l.time = 0 }, []string{}, stopped("/opt/a", "stopped after 0s")},
 		{"executables", func(l *inventoryLimits) { l.kept = 2 }, []string{"/opt/a", "/opt/b"}, []string{"all that is to be run from storage that can be written could not be read: looking through storage that can be written: too large: more than 2 executables; the rest is not listed"}},
 		{"depth", func(l *inventoryLimits) { l.depth = 1 }, []string{"/opt/a", "/opt/b"}, []string{unread + "listing /opt/c: too large: more than 1 folders below each other"}},
@@ -289,6 +289,39 @@ func TestInventoryIsBounded(t *testing.T) {
 				t.Errorf("gaps (-want +got):\n%s", d)
 			}
 		})
+	}
+}
+
+// Equal nodes have equal facts, though names are made up on each, and the search
+// stops at another of them.
+func TestInventoryOfEqualNodes(t *testing.T) {
+	const one, other = "11111111-2222-4333-8444-555555555555", "aaaaaaaa-2222-4333-8444-555555555555"
+	read := func(first, second string, entries int) (Inventory, []Gap) {
+		files, run := map[string]string{}, map[string]uint32{}
+		for name, content := range map[string]string{"opt/x/" + first + "/a": "\x7fELF a", "opt/x/" + second + "/a": "\x7fELF b", "opt/x/" + second + "/b": "\x7fELF b"} {
+			files[name], run[name] = content, 0o755
+		}
+		m := storageHost(writableRoot, files, run)
+		m.info["opt/x/"+first] = FileInfo{Type: Directory, Mode: 0o777}
+		h := (&Host{FS: m})
+		limits := defaultLimits
+		limits.entries = entries
+		view := &Host{FS: m, gathering: newGathering(t.Context(), h, noon), evidence: &evidence{}}
+		inv, gaps, err := readStored(t.Context(), view, limits)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return inv, gaps
+	}
+	a, _ := read(one, other, 100)
+	b, _ := read(other, one, 100)
+	if d := cmp.Diff(a, b); d != "" || len(a.Files) != 3 {
+		t.Errorf("files of one and the other:\n%s", d)
+	}
+	_, gaps := read(one, other, 3)
+	_, otherGaps := read(other, one, 3)
+	if d := cmp.Diff(gaps, otherGaps); d != "" || len(gaps) != 1 {
+		t.Errorf("gaps of one and the other:\n%s", d)
 	}
 }
 

@@ -67,6 +67,7 @@ type inventoryWalk struct {
 	limits inventoryLimits
 	into   *walkedInventory
 
+	looked  []string
 	lo, hi  string // from and before which paths are looked at; "" for no bound
 	entries int
 	bytes   int64
@@ -90,6 +91,7 @@ func readInventory(ctx context.Context, h *Host, roots []string, into *walkedInv
 	}
 	into.pass++
 	looked, err := w.roots(roots)
+	w.looked = looked
 	if err != nil {
 		return Inventory{}, nil, err
 	}
@@ -320,7 +322,7 @@ func (w *inventoryWalk) file(p string, i int, openFolder string) bool {
 	was, known := w.into.seen[p]
 	known = known && was.ino == info.Ino && was.file.Size == info.Size && was.file.SHA256 != ""
 	if size := info.Size; !known && size <= w.limits.file && w.bytes > 0 && w.bytes+size > w.limits.bytes {
-		return w.stop(p, fmt.Sprintf("stopped after %d bytes", w.bytes))
+		return w.stop(p, fmt.Sprintf("stopped at a bound of %d bytes", w.limits.bytes))
 	}
 	// The host hashes again only what changed. A file that has the digest it had is
 	// not counted, so that a large tree is read to its end in the hours after.
@@ -391,6 +393,17 @@ func (w *inventoryWalk) inventory(looked []string) Inventory {
 	return inv
 }
 
+// top is the folder next to the root of the search that p is in.
+func (w *inventoryWalk) top(p string) string {
+	for _, root := range w.looked {
+		if rest, inside := below(root, p); inside && rest != "" {
+			first, _, _ := strings.Cut(strings.TrimPrefix(rest, "/"), "/")
+			return quoteName(stableName(path.Join(root, first)))
+		}
+	}
+	return quoteName(stableName(p))
+}
+
 func (w *inventoryWalk) gaps() []Gap {
 	var gaps []Gap
 	unread := tally{what: "folders and executables"}
@@ -399,10 +412,15 @@ func (w *inventoryWalk) gaps() []Gap {
 			unread.add(0, err)
 		}
 	}
-	gaps = append(gaps, unread.gaps()...)
+	for _, g := range unread.gaps() {
+		g.Reason = stableName(g.Reason)
+		gaps = append(gaps, g)
+	}
 	if !w.into.whole {
-		gaps = append(gaps, GapOf("what is to be run from storage that can be written, from "+quoteName(w.stopped)+" on,",
-			&Error{"looking through", w.stopped, TooLarge, w.why + "; the next reading goes on there"}))
+		// Where it stopped differs between equal nodes; the top folders say enough.
+		from := w.top(w.stopped)
+		gaps = append(gaps, GapOf("what is to be run from storage that can be written, from "+from+" on,",
+			&Error{"looking through", from, TooLarge, w.why + "; the next reading goes on there"}))
 	}
 	if w.into.more {
 		gaps = append(gaps, GapOf("all that is to be run from storage that can be written",

@@ -3,6 +3,8 @@ package node
 import (
 	"cmp"
 	"context"
+	"fmt"
+	"maps"
 	"path"
 	"regexp"
 	"slices"
@@ -92,7 +94,7 @@ func readLogs(_ context.Context, h *Host) (LogState, []Gap, error) {
 	v.Settings, more = systemdSettings(h, "journald.conf", "Journal")
 	gaps = append(gaps, more...)
 	for _, name := range []string{"var/log/journal", "run/log/journal"} {
-		f, more := readLogFolder(h, name)
+		f, more := readLogFolder(h, name, maxJournals)
 		v.Folders = append(v.Folders, f)
 		gaps = append(gaps, more...)
 	}
@@ -105,20 +107,24 @@ func readLogs(_ context.Context, h *Host) (LogState, []Gap, error) {
 }
 
 const (
-	maxLogFolders = 256   // machines whose journals are kept
-	maxJournals   = 20000 // journald keeps 100 of its own
+	maxLogFolders = 256  // machines whose journals are kept
+	maxJournals   = 5000 // in one place; journald keeps 100 of its own
 )
 
-// readLogFolder looks at a place of journals: it has a folder a machine, named by
+// readLogFolder looks at a place of journals, and at most so many in it: it has a folder a machine, named by
 // its id, and these hold the files.
-func readLogFolder(h *Host, name string) (LogFolder, []Gap) {
+func readLogFolder(h *Host, name string, most int) (LogFolder, []Gap) {
 	f := LogFolder{Path: "/" + name, Found: "unknown", Modes: []LogMode{}}
 	unread := tally{what: "journals in /" + name}
+	modes := map[LogMode]bool{}
+	left := most
 	look := func(at string) {
-		unread.of++
+		if left--; left < 0 {
+			return
+		}
 		info, err := h.Lstat(at)
 		if err == nil && (info.Type == Directory || info.Type == Regular) {
-			f.Modes = append(f.Modes, LogMode{info.Type, info.Mode, info.UID, info.GID})
+			modes[LogMode{info.Type, info.Mode, info.UID, info.GID}] = true
 		} else if err != nil && !IsAbsent(err) {
 			unread.add(0, err)
 		}
@@ -136,7 +142,7 @@ func readLogFolder(h *Host, name string) (LogFolder, []Gap) {
 		return f, nil
 	}
 	f.Found = "yes"
-	f.Modes = append(f.Modes, LogMode{info.Type, info.Mode, info.UID, info.GID})
+	modes[LogMode{info.Type, info.Mode, info.UID, info.GID}] = true
 	machines, err := h.ReadDir(name, maxLogFolders)
 	if err != nil {
 		unread.add(0, err)
@@ -150,7 +156,7 @@ func readLogFolder(h *Host, name string) (LogFolder, []Gap) {
 		if m.Type != Directory {
 			continue
 		}
-		files, err := h.ReadDir(at, maxJournals)
+		files, err := h.ReadDir(at, most)
 		if err != nil && !IsAbsent(err) {
 			unread.add(0, err)
 		}
@@ -158,15 +164,17 @@ func readLogFolder(h *Host, name string) (LogFolder, []Gap) {
 			look(path.Join(at, file.Name))
 		}
 	}
+	if left < 0 {
+		unread.add(0, &Error{"listing", "/" + name, TooLarge, fmt.Sprintf("stopped after %d journals", most)})
+	}
+	f.Modes = slices.AppendSeq(f.Modes, maps.Keys(modes))
 	slices.SortFunc(f.Modes, func(a, b LogMode) int {
 		return cmp.Or(cmp.Compare(a.Type, b.Type), cmp.Compare(a.Mode, b.Mode), cmp.Compare(a.UID, b.UID), cmp.Compare(a.GID, b.GID))
 	})
-	f.Modes = slices.Compact(f.Modes)
-	unread.of = 0 // how many journals there are differs between equal nodes
 	gaps := unread.gaps()
 	for i := range gaps {
 		gaps[i] = gaps[i].In("folders")
-		gaps[i].Count = 0
+		gaps[i].Count = 0 // how many journals there are differs between equal nodes
 		gaps[i].Reason = machineID.ReplaceAllString(gaps[i].Reason, "<machine-id>")
 	}
 	return f, gaps
@@ -336,7 +344,7 @@ func systemdSettings(h *Host, name, section string) (map[string]LogSetting, []Ga
 		if to, err := h.ReadLink(file); err == nil && to == "/dev/null" {
 			continue // masked
 		}
-		b, err := h.ReadFile(file, maxSystemdConfig)
+		b, err := h.ReadSecret(file, maxSystemdConfig, redactSystemdConfig)
 		var set []systemdSetting
 		if err == nil {
 			set, err = parseSystemdConfig(b, section)

@@ -1,7 +1,9 @@
 package node
 
 import (
+	"bytes"
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -175,6 +177,41 @@ func FuzzParseSystemdConfig(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestSystemdCommentsStay(t *testing.T) {
+	text := "# the password is canary-4711\n[Journal]\n  ; canary-4711\nTTYPath=/dev/ \\\n\nStorage=none\n"
+	got := redactSystemdConfig([]byte(text))
+	if bytes.Contains(got, []byte("canary")) || !bytes.Equal(redactSystemdConfig(got), got) {
+		t.Errorf("got %q", got)
+	}
+	before, err := parseSystemdConfig([]byte(text), "Journal")
+	after, afterErr := parseSystemdConfig(got, "Journal")
+	if diff := cmp.Diff(before, after, cmp.AllowUnexported(systemdSetting{})); diff != "" || err != nil || afterErr != nil {
+		t.Errorf("%v, %v: -before +after:\n%s", err, afterErr, diff)
+	}
+}
+
+// A folder of journals that somebody filled is not looked through to its end.
+func TestJournalsAreBounded(t *testing.T) {
+	files := map[string]string{}
+	for i := range 30 {
+		files[fmt.Sprintf("var/log/journal/m%d/%d.journal", i%3, i)] = ""
+	}
+	for _, most := range []int{100, 20} {
+		f, gaps := readLogFolder((&memHost{files: files}).host(), "var/log/journal", most)
+		if len(f.Modes) != 2 {
+			t.Errorf("at most %d: got %+v", most, f)
+		}
+		if whole := len(gaps) == 0; whole != (most == 100) {
+			t.Errorf("at most %d: got gaps %v", most, gaps)
+		}
+		for _, g := range gaps {
+			if g.Code != TooLarge || g.Part != "folders" || g.Count != 0 {
+				t.Errorf("got %+v", g)
+			}
+		}
+	}
 }
 
 func TestParseAuditFollowed(t *testing.T) {

@@ -129,7 +129,7 @@ func parseTaint(line string) ([]Taint, error) {
 }
 
 func readModules(h *Host) ([]Module, error) {
-	b, err := h.ReadFile("proc/modules", 1<<20)
+	b, err := h.readOnce("proc/modules", 1<<20, nil)
 	if IsAbsent(err) { // a kernel built without modules has no such file
 		if _, err := h.Stat("proc/sys"); err != nil {
 			return nil, err

@@ -41,7 +41,7 @@ func (r *kubeletReading) readCredential(h *Host, name string) {
 	if !strings.HasPrefix(name, "/") {
 		return
 	}
-	b, err := h.ReadSecret(strings.TrimPrefix(name, "/"), maxKubeletConfig, redactKubeconfig)
+	b, err := h.readOnce(strings.TrimPrefix(name, "/"), maxKubeletConfig, redactKubeconfig)
 	if IsAbsent(err) {
 		r.state.Credential = "absent"
 	}

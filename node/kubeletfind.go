@@ -235,7 +235,7 @@ func redactRancher(b []byte) []byte {
 		return []byte("[" + redacted + "]")
 	}
 	kept := map[string]any{}
-	if dir, ok := m["data-dir"]; ok {
+	if dir, ok := m["data-dir"].(string); ok {
 		kept["data-dir"] = dir
 	}
 	for _, key := range []string{"kubelet-arg", "kubelet-arg+"} {

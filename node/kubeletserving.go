@@ -207,9 +207,6 @@ func kubeletAddress(h *Host, k *kubeletReading, port int) (netip.AddrPort, error
 	return none, nil
 }
 
-// maxAuthorities bounds a file of certificates.
-const maxAuthorities = 1 << 20
-
 // authority is a certificate that others may be signed with, and its file.
 type authority struct {
 	file string
@@ -232,7 +229,7 @@ func (r *kubeletReading) authorities(h *Host) ([]authority, []Gap) {
 	var out []authority
 	var gaps []Gap
 	for _, file := range files {
-		b, err := h.ReadSecret(strings.TrimPrefix(file, "/"), maxAuthorities, onlyCertificates)
+		b, err := readPEM(h, strings.TrimPrefix(file, "/"))
 		if IsAbsent(err) {
 			continue
 		}
@@ -251,22 +248,8 @@ func (r *kubeletReading) authorities(h *Host) ([]authority, []Gap) {
 	return out, gaps
 }
 
-// onlyCertificates keeps the certificates of a PEM file: a key may stand beside
-// them.
-func onlyCertificates(b []byte) []byte {
-	var out []byte
-	for {
-		block, rest := pem.Decode(b)
-		if block == nil {
-			return out
-		}
-		if block.Type == "CERTIFICATE" {
-			out = append(out, pem.EncodeToMemory(&pem.Block{Type: block.Type, Bytes: block.Bytes})...)
-		}
-		b = rest
-	}
-}
-
+// parseAuthorities returns the certificates of a file in PEM; a key may stand
+// beside them.
 func parseAuthorities(b []byte) ([]*x509.Certificate, error) {
 	var out []*x509.Certificate
 	for {
@@ -277,12 +260,15 @@ func parseAuthorities(b []byte) ([]*x509.Certificate, error) {
 			}
 			return out, nil
 		}
+		b = rest
+		if block.Type != "CERTIFICATE" {
+			continue
+		}
 		c, err := x509.ParseCertificate(block.Bytes)
 		if err != nil {
 			return nil, fmt.Errorf("certificate %d: %w", len(out)+1, err)
 		}
 		out = append(out, c)
-		b = rest
 	}
 }
 

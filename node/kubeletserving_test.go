@@ -9,6 +9,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"math/big"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -123,15 +124,42 @@ func FuzzParseServed(f *testing.F) {
 	})
 }
 
-func TestOnlyCertificates(t *testing.T) {
+// Two sources look into the file of the client CA: one for its certificates, one
+// for a key that must not be there. A capture keeps what both have left.
+func TestAKeyBesideTheClientCA(t *testing.T) {
+	const file = "etc/kubernetes/pki/ca.crt"
 	ca := issue(t, "kubernetes", true, nil)
-	key := "-----BEGIN PRIVATE KEY-----\nY2FuYXJ5LTQ3MTE=\n-----END PRIVATE KEY-----\n"
-	got := onlyCertificates([]byte("canary-4711\n" + key + pemOf(ca) + key))
-	if string(got) != pemOf(ca) {
-		t.Errorf("got %q, want the certificate alone", got)
+	der, err := x509.MarshalPKCS8PrivateKey(ca.key)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if again := onlyCertificates(got); !bytes.Equal(again, got) {
-		t.Errorf("it changes what it has changed: %q", again)
+	key := string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+	m := &memHost{files: map[string]string{file: "canary-4711\n" + key + pemOf(ca) + key}}
+	reads := 0
+	m.asked = func(op, name string) {
+		if op == "read" && name == file {
+			reads++
+		}
+	}
+	h := m.host()
+	h.gathering.processes = func() (*processTable, error) { return &processTable{processes: []process{kubeletProcess()}}, nil }
+	k, err := h.gathering.kubelet()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cas, gaps := k.authorities(h)
+	if len(cas) != 1 || !cas[0].cert.Equal(ca.crt) || len(gaps) > 0 {
+		t.Errorf("got %d authorities, gaps %v", len(cas), gaps)
+	}
+	v, _, err := Credentials.Read(t.Context(), h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if i := slices.IndexFunc(v.Cluster, func(f CredentialFile) bool { return f.Path == "/"+file }); i < 0 || len(v.Cluster[i].Keys) != 2 {
+		t.Errorf("got %+v, want a file with two keys", v.Cluster)
+	}
+	if reads != 1 {
+		t.Errorf("the file was read %d times, want once: with one redactor", reads)
 	}
 }
 

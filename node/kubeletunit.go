@@ -121,7 +121,7 @@ func readKubeletUnit(h *Host, cgroup string) (KubeletUnitState, []Gap, error) {
 	slices.Sort(environment)
 	for _, name := range slices.Compact(environment) {
 		if strings.ContainsAny(name, "*?[%$") {
-			gaps = append(gaps, GapOf("the environment files of the kubelet's unit", &Error{"looking at", quoteName(name), Unsupported, "patterns and specifiers are not followed"}))
+			gaps = append(gaps, GapOf("the environment files of the kubelet's unit", &Error{"looking at", quoteName(name), Unsupported, "patterns, specifiers and escapes are not followed"}))
 			continue
 		}
 		f, err := kubeletFile(h, "environment", name)
@@ -133,19 +133,20 @@ func readKubeletUnit(h *Host, cgroup string) (KubeletUnitState, []Gap, error) {
 	return v, gaps, nil
 }
 
-const environmentFile = "EnvironmentFile="
-
 // environmentFiles are the absolute paths that a unit names its environment files
 // by, without the dash that allows one to be absent; an empty one empties the
 // list. Source: systemd.exec(5), EnvironmentFile=.
 func environmentFiles(unit []byte) []string {
 	var names []string
-	for line := range strings.Lines(string(unit)) {
-		name, ok := strings.CutPrefix(strings.TrimSpace(line), environmentFile)
+	for line := range strings.Lines(strings.ReplaceAll(string(unit), "\\\n", " ")) {
+		name, ok := assigned(line, "EnvironmentFile")
 		if !ok {
 			continue
 		}
-		name = strings.TrimPrefix(strings.Trim(strings.TrimSpace(name), `"'`), "-")
+		name = strings.TrimPrefix(strings.Trim(name, `"'`), "-")
+		if strings.ContainsAny(name, "\\\"'") || strings.HasPrefix(name, "%") {
+			name = "/%" // some path that this program does not work out
+		}
 		switch {
 		case name == "":
 			names = nil

@@ -52,7 +52,7 @@ func TestKubeletUnit(t *testing.T) {
 			"etc/systemd/system/k3s.service":     "-> /usr/lib/systemd/system/k3s.service",
 			"usr/lib/systemd/system/k3s.service": "EnvironmentFile=/etc/%p.env\n",
 		}, "k3s.service", []string{"unit /usr/lib/systemd/system/k3s.service yes"},
-			[]string{"the environment files of the kubelet's unit could not be read: looking at /etc/%p.env: not supported here: patterns and specifiers are not followed"}},
+			[]string{"the environment files of the kubelet's unit could not be read: looking at /etc/%p.env: not supported here: patterns, specifiers and escapes are not followed"}},
 		{"Talos has no units", "/podruntime/kubelet", nil, "", []string{}, nil},
 		{"in the root cgroup", "/", nil, "", []string{}, nil},
 		{"no such unit", service, map[string]string{"etc/x": ""}, "kubelet.service", []string{},

@@ -62,6 +62,9 @@ var LoaderState = Source[Loader]{
 				text.Write(b)
 				for _, v := range parseLoaderVariables(b) {
 					v.Program = programName(p)
+					for i := range v.Values {
+						v.Values[i] = stableName(v.Values[i])
+					}
 					l.Variables = append(l.Variables, v)
 				}
 			case !vanished(err):

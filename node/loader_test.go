@@ -26,6 +26,7 @@ func TestLoader(t *testing.T) {
 			{"/usr/bin/sshd", "LD_LIBRARY_PATH", []string{"/opt/lib", "$ORIGIN/../lib", "<withheld>"}},
 			{"/usr/bin/sshd", "LD_PRELOAD", []string{"/opt/x.so", "libjemalloc.so.2"}},
 		}}, nil},
+		{"a folder whose name is made up on each node", "! absent", environ("LD_LIBRARY_PATH=/run/x/6a1f0c9e-3b62-4d4e-9d0e-2f6c1c3a9b10/lib"), Loader{PreloadFile: "absent", Variables: []LoaderVariable{{"/usr/bin/sshd", "LD_LIBRARY_PATH", []string{"/run/x/<uuid>/lib"}}}}, nil},
 		{"a variable without a value", "! absent", environ("LD_PRELOAD=", "LD_LIBRARY_PATH"), Loader{PreloadFile: "absent"}, nil},
 		{"a variable that only begins alike", "! absent", environ("LD_PRELOADS=/x.so", "MY_LD_PRELOAD=/x.so"), Loader{PreloadFile: "absent"}, nil},
 		{"a secret in a variable's place", "! absent", environ("LD_PRELOAD=" + secret), Loader{PreloadFile: "absent", Variables: []LoaderVariable{{"/usr/bin/sshd", "LD_PRELOAD", []string{"<withheld>"}}}}, nil},

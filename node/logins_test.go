@@ -57,6 +57,8 @@ func TestConsoles(t *testing.T) {
 		{"by a generator, short option", map[string]string{"run/systemd/generator/getty@tty1.service.d/a.conf": "[Service]\nExecStart=\nExecStart=/sbin/agetty \\\n  -aroot tty1\n"},
 			[]Console{{"getty@tty1.service", "autologin", "root", "/run/systemd/generator/getty@tty1.service.d/a.conf", true}}},
 		{"a shell for a getty", map[string]string{etc + "console-getty.service": "[Service]\nExecStart=-/bin/bash -l\n"}, []Console{{"console-getty.service", "shell", "", "/" + etc + "console-getty.service", true}}},
+		{"blanks around the equals sign, which systemd.syntax(7) allows", map[string]string{etc + "getty@.service.d/a.conf": "[Service]\nExecStart =\nExecStart = -/sbin/agetty --autologin root\n"},
+			[]Console{{"getty@.service", "autologin", "root", "/" + etc + "getty@.service.d/a.conf", true}}},
 		{"not a drop-in", map[string]string{etc + "getty@.service.d/x.conf.bak": autologinDropIn}, []Console{}},
 		{"masked", map[string]string{etc + "console-getty.service": "-> /dev/null"}, []Console{}},
 		{"debug shell wanted", map[string]string{"run/systemd/generator.early/sysinit.target.wants/debug-shell.service": "-> /usr/lib/systemd/system/debug-shell.service"},

@@ -133,13 +133,13 @@ func (r *mappingReader) add(p *process, maps []codeMap, unread *tally) {
 	}
 }
 
-// programName is the executable as facts name it: of one in memory without what is
-// made up anew for each.
+// programName is the executable as facts name it: without what is made up anew for
+// each.
 func programName(p *process) string {
 	if isMemory(p.exe) {
 		return memoryName.ReplaceAllString(p.name(), "<id>")
 	}
-	return p.name()
+	return stableName(p.name())
 }
 
 // placeOf is the mount that a mapped file is on: the one that its path leads to
@@ -175,10 +175,10 @@ func (on place) withDevice(m codeMap) place {
 }
 
 func (r *mappingReader) mapping(k mappingKey) *Mapping {
-	v := &Mapping{Path: quoteName(k.m.path), Deleted: k.m.deleted}
+	v := &Mapping{Path: stableName(quoteName(k.m.path)), Deleted: k.m.deleted}
 	switch {
 	case k.m.inMemory():
-		v.Path = memoryName.ReplaceAllString(v.Path, "<id>")
+		v.Path = memoryName.ReplaceAllString(quoteName(k.m.path), "<id>")
 		v.Memory, v.On = true, inMemory()
 	case k.place.table == nil:
 		v.Detached = true

@@ -37,6 +37,12 @@ type pemContent struct {
 	unparsed     int // blocks that say CERTIFICATE and hold none
 }
 
+// readPEM reads a file in PEM once a gathering. One redactor serves all who read
+// one: a capture keeps what every one of them has left.
+func readPEM(h *Host, name string) ([]byte, error) {
+	return h.readOnce(name, maxCredentialFile, redactPEM)
+}
+
 // The headers that redactPEM writes, and the longest of their values.
 const (
 	pemState  = "Redacted"

@@ -353,5 +353,22 @@ func (t *tally) gaps() []Gap {
 	if t.count == 0 {
 		return nil
 	}
-	return []Gap{{What: t.what, Code: t.code, Reason: t.reason, Count: t.count, Of: t.of}}
+	count, of := rough(t.count, false), rough(t.of, true)
+	if t.count >= t.of && t.of > 0 {
+		of = count
+	}
+	return []Gap{{What: t.what, Code: t.code, Reason: t.reason, Count: count, Of: of}}
+}
+
+// rough is n where it has one digit, else the next number below or above that has
+// but one digit beside zeros.
+func rough(n int, up bool) int {
+	unit := 1
+	for n/unit >= 10 {
+		unit *= 10
+	}
+	if up && n%unit > 0 {
+		n += unit
+	}
+	return n - n%unit
 }

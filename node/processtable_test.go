@@ -411,3 +411,27 @@ func TestNamespacesAreBounded(t *testing.T) {
 		t.Errorf("got %d bytes of tables, %d refused, gaps %q", total, refused, gapTexts(table.gaps))
 	}
 }
+
+// Gaps are part of what a fact is addressed by: a number that moves with every
+// process would make a new fact of every scan.
+func TestGapsOfMovingNumbersStay(t *testing.T) {
+	denied := &Error{"reading", "/proc/7/exe", Denied, ""}
+	gap := func(count, of int) Gap {
+		c := tally{what: "executables"}
+		for range count {
+			c.add(7, denied)
+		}
+		c.of = of
+		return c.gaps()[0]
+	}
+	if a, b := gap(31, 302), gap(38, 397); a != b {
+		t.Errorf("got %v and %v", a, b)
+	}
+	for _, tt := range []struct{ count, of, wantCount, wantOf int }{
+		{1, 9, 1, 9}, {1, 12, 1, 20}, {35, 38, 30, 40}, {38, 38, 30, 30}, {300, 300, 300, 300}, {9, 10, 9, 10}, {3, 0, 3, 0}, {999, 1001, 900, 2000},
+	} {
+		if g := gap(tt.count, tt.of); g.Count != tt.wantCount || g.Of != tt.wantOf {
+			t.Errorf("%d of %d: got %d of %d, want %d of %d", tt.count, tt.of, g.Count, g.Of, tt.wantCount, tt.wantOf)
+		}
+	}
+}

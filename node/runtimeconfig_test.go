@@ -102,6 +102,17 @@ func TestConfigurationSecretsStay(t *testing.T) {
 	}
 }
 
+func TestNumbersAndQueriesCanBeSecrets(t *testing.T) {
+	got := string(redactTOML([]byte("[plugins.x.auth]\npassword = 4711\nretries = 4712\n[plugins.x.mirrors]\nendpoint = [\"https://m.example/v2?sig=4711\"]\n")))
+	if strings.Contains(got, "4711") || !strings.Contains(got, "4712") || !strings.Contains(got, "https://m.example/v2") {
+		t.Errorf("got %s", got)
+	}
+	got = string(redactJSON([]byte(`{"log-opts":{"splunk-token":4711},"hosts":["tcp://h:1?token=4711"],"mtu":4712}`)))
+	if strings.Contains(got, "4711") || !strings.Contains(got, "4712") || !strings.Contains(got, "tcp://h:1") {
+		t.Errorf("got %s", got)
+	}
+}
+
 func TestParseRegistries(t *testing.T) {
 	for _, tt := range []struct {
 		name  string

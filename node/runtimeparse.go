@@ -14,7 +14,7 @@ import (
 )
 
 // Redactors of configuration keep what is known to be no secret: names of keys,
-// numbers, switches, and the text of the keys in safeText. A file that is not of
+// numbers but those whose key names a secret, switches, and the text of the keys in safeText. A file that is not of
 // its form is kept as the number of the line that is not, after notOfForm.
 
 const notOfForm = "# not of its form: "
@@ -31,10 +31,15 @@ var safeText = setOf(
 )
 
 // userInfo is the user and password in a URL, whatever characters people have
-// left in them that a URL may not have there.
-var userInfo = regexp.MustCompile(`(?s)//.*@`)
+// left in them that a URL may not have there. A query goes too: it may hold a token.
+var (
+	userInfo = regexp.MustCompile(`(?s)//.*@`)
+	urlQuery = regexp.MustCompile(`(?s)(//[^?#]*)[?#].*`)
+)
 
-func withoutUserInfo(s string) string { return userInfo.ReplaceAllString(s, "//") }
+func withoutUserInfo(s string) string {
+	return urlQuery.ReplaceAllString(userInfo.ReplaceAllString(s, "//"), "${1}")
+}
 
 // redactTree is redaction of what a decoder made of a file.
 func redactTree(v any, safe bool) any {
@@ -58,6 +63,12 @@ func redactTree(v any, safe bool) any {
 		out := make(map[string]any, len(v))
 		for _, key := range slices.Sorted(maps.Keys(v)) { // for two may become one
 			out[withoutUserInfo(key)] = redactTree(v[key], safeText[key])
+			switch v[key].(type) {
+			case int64, float64:
+				if namesSecret(key, "") { // a PIN
+					out[withoutUserInfo(key)] = redacted
+				}
+			}
 		}
 		return out
 	}

@@ -72,7 +72,7 @@ func utmpEntry(size int, kind uint16, pid uint32, line, user string) []byte {
 	binary.NativeEndian.PutUint32(b[utmpPID:], pid)
 	copy(b[utmpLine:], line)
 	copy(b[utmpID:], "id")
-	copy(b[utmpUser:], user)
+	copy(b[utmpUser:], user+"\x00canary") // what an earlier entry has left
 	copy(b[utmpHost:], "canary.example.org")
 	binary.NativeEndian.PutUint32(b[size-60:], 0x7f7f7f7f) // a time
 	return b

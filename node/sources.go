@@ -1,6 +1,7 @@
 package node
 
-// Sources lists every source, in the order in which [Gather] reads them.
+// Sources lists every source, in the order in which [Gather] reads them, but that
+// it reads those of every scan before the others.
 // Mounts come first: what they say decides what is touched afterwards.
 func Sources() []AnySource {
 	return []AnySource{

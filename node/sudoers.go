@@ -23,6 +23,7 @@ func readSudo(h *Host) ([]SudoRule, []Gap) {
 			gaps = append(gaps, GapOf("the sudo rules of "+name, err).In("sudo"))
 		}
 	}
+	open := map[string]bool{} // who is never asked for a password
 	left := maxSudoersList
 	seen := map[string]bool{}
 	var read func(name string) error
@@ -50,6 +51,10 @@ func readSudo(h *Host) ([]SudoRule, []Gap) {
 			switch l.kind {
 			case "rule":
 				rules = append(rules, SudoRule{quoteName(l.who), l.noPassword, l.all, "/" + name})
+			case "unasked":
+				for who := range strings.SplitSeq(l.who, ",") {
+					open[quoteName(who)] = true
+				}
 			case "include":
 				note(at, read(at[1:]))
 			case "includedir":
@@ -73,6 +78,9 @@ func readSudo(h *Host) ([]SudoRule, []Gap) {
 		note("/"+name, err)
 		break
 	}
+	for i, r := range rules {
+		rules[i].NoPassword = r.NoPassword || open["ALL"] || slices.ContainsFunc(strings.Split(r.Who, ","), func(who string) bool { return open[who] })
+	}
 	slices.SortFunc(rules, func(a, b SudoRule) int {
 		return cmp.Or(strings.Compare(a.Who, b.Who), strings.Compare(a.From, b.From), compareBools(a.NoPassword, b.NoPassword), compareBools(a.All, b.All))
 	})
@@ -81,8 +89,8 @@ func readSudo(h *Host) ([]SudoRule, []Gap) {
 
 // sudoLine is a line of sudoers(5) that matters.
 type sudoLine struct {
-	kind            string // "rule", "include", "includedir"
-	who             string // the users of a rule; the path of an include
+	kind            string // "rule", "include", "includedir", "unasked" (Defaults !authenticate)
+	who             string // the users of a rule, or of Defaults; the path of an include
 	noPassword, all bool
 }
 
@@ -121,7 +129,9 @@ func keepSudo(line string, aliases map[string]string) string {
 		return sudoLine{kind: word, who: f[1]}.String()
 	case line[0] == '#' && (len(line) == 1 || line[1] < '0' || line[1] > '9'):
 		return ""
-	case strings.HasPrefix(line, "Defaults"), strings.HasSuffix(f[0], "_Alias"):
+	case strings.HasPrefix(line, "Defaults"):
+		return keepDefaults(f, aliases)
+	case strings.HasSuffix(f[0], "_Alias"):
 		return ""
 	}
 	line, _, _ = strings.Cut(line, " #")
@@ -131,14 +141,25 @@ func keepSudo(line string, aliases map[string]string) string {
 		return sudoUnread
 	}
 	rule := sudoLine{kind: "rule", who: f[0], noPassword: strings.Contains(right, "NOPASSWD")}
-	if users, ok := aliases[rule.who]; ok && users != "" {
-		rule.who = users
-	}
+	rule.who = cmp.Or(aliases[rule.who], rule.who)
 	for c := range strings.SplitSeq(right, ",") {
 		c = c[strings.LastIndexAny(c, ":)")+1:]
 		rule.all = rule.all || strings.TrimSpace(c) == "ALL"
 	}
 	return rule.String()
+}
+
+// keepDefaults keeps of a line "Defaults…" whom it spares the password, where it
+// does. One for hosts, commands or other users counts as one for all.
+func keepDefaults(f []string, aliases map[string]string) string {
+	if !slices.Contains(strings.Split(strings.Join(f[1:], ","), ","), "!authenticate") {
+		return ""
+	}
+	who, users := strings.CutPrefix(f[0], "Defaults:")
+	if who = cmp.Or(aliases[who], who); !users || who == "" || strings.ContainsAny(who, `\"`) || strings.HasSuffix(who, ",") {
+		who = "ALL" // those of a list with blanks in it too
+	}
+	return sudoLine{kind: "unasked", who: who}.String()
 }
 
 func (l sudoLine) String() string {
@@ -162,7 +183,7 @@ func parseSudoLine(line string) (sudoLine, bool) {
 	switch {
 	case len(f) == 4 && l.kind == "rule":
 		l.who, l.noPassword, l.all = f[1], f[2] == "nopassword", f[3] == "all"
-	case len(f) == 2 && (l.kind == "include" || l.kind == "includedir"):
+	case len(f) == 2 && (l.kind == "include" || l.kind == "includedir" || l.kind == "unasked"):
 		l.who = f[1]
 	}
 	return l, l.who != "" && !strings.ContainsAny(l.who, " \t") && l.String() == line

@@ -10,6 +10,27 @@ import (
 // systemdSetting is one assignment.
 type systemdSetting struct{ key, value string }
 
+// assigned is what a line of a unit assigns to a key, where it does: white space
+// around the equals sign does not count. Source: systemd.syntax(7).
+func assigned(line, key string) (value string, ok bool) {
+	name, value, ok := strings.Cut(strings.TrimSpace(line), "=")
+	return strings.TrimSpace(value), ok && strings.TrimRight(name, " \t") == key
+}
+
+// redactSystemdConfig empties the comments of a file of systemd, in which people
+// note what they like. Lines keep their numbers.
+func redactSystemdConfig(b []byte) []byte {
+	return redactLines(b, func(line string) string {
+		switch text := strings.TrimSpace(line); {
+		case text == "":
+			return " " // it ends a line that goes on
+		case text[0] == '#' || text[0] == ';':
+			return "#"
+		}
+		return line
+	})
+}
+
 // parseSystemdConfig returns the assignments in one section of a file of systemd, in
 // order. Source: systemd.syntax(7). What systemd would only warn of is refused.
 func parseSystemdConfig(b []byte, section string) ([]systemdSetting, error) {

@@ -23,7 +23,7 @@ var TPM = Source[TPMState]{
 	Name:  "tpm",
 	Doc:   "whether there is a TPM, and the firmware's log of what it measured",
 	Scope: Cohort,
-	Every: AtBoot,
+	Every: Hour, // its driver may come after this program
 	Read: func(_ context.Context, h *Host) (TPMState, []Gap, error) {
 		var v TPMState
 		var gaps []Gap

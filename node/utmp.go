@@ -55,6 +55,11 @@ func redactUTMP(b []byte) []byte {
 	out := slices.Clone(b)
 	for at := 0; at < len(out); at += size {
 		clear(out[at+2 : at+utmpPID])
+		for _, text := range [][]byte{out[at+utmpLine : at+utmpID], out[at+utmpUser : at+utmpHost]} {
+			if end := bytes.IndexByte(text, 0); end >= 0 {
+				clear(text[end:]) // what an earlier entry has left
+			}
+		}
 		clear(out[at+utmpID : at+utmpUser])
 		clear(out[at+utmpHost : at+size])
 	}

@@ -32,7 +32,12 @@ type smallNode struct {
 	Processes int // that sleep; every fifteenth holds a socket that listens
 	Mounts    int // of pods
 	Copies    int // processes with a copy of the mount namespace, as sandboxed services have one
-	Fresh     bool
+	// Fresh makes every scan the first of a program, which reads what is read once an
+	// hour or a boot as well.
+	Fresh bool
+	Facts bool   // answers with facts that an hour passes between, not with costs
+	Name  string // of the host, where it is not to be this machine's
+	Burnt int    // processes that came and went before each scan
 }
 
 // cost is what one scan cost the process that scanned.
@@ -44,49 +49,41 @@ type cost struct {
 	Mounts    int // that it saw
 }
 
-// BenchmarkScan scans a recorded node with 300 processes beside its own for the
-// first time, the inventories of an hour and of a boot with it: what the program
-// itself costs, without what the kernel takes to answer and without hashing.
+// BenchmarkScan scans a recorded node with 300 processes beside its own: what the
+// program itself costs, without what the kernel takes to answer. "steady" is what an
+// agent does every minute; "first" is the first scan of a program, with all that is
+// read once an hour or a boot.
 func BenchmarkScan(b *testing.B) {
-	tape := recordedMachine(b)
-	s, err := newScanner(tape.Host())
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.ReportAllocs()
-	for b.Loop() {
-		s.host = tape.Host() // or what is read once a boot or an hour is not read again
-		s.scan(b.Context())
-	}
-}
-
-// BenchmarkScanAgain is the same for an agent that scans again within the hour.
-func BenchmarkScanAgain(b *testing.B) {
-	s, err := newScanner(recordedMachine(b).Host())
-	if err != nil {
-		b.Fatal(err)
-	}
-	s.scan(b.Context())
-	b.ReportAllocs()
-	for b.Loop() {
-		s.scan(b.Context())
-	}
-}
-
-// recordedMachine is this machine with 300 processes beside its own.
-func recordedMachine(b *testing.B) *capture.Tape {
 	stop, err := sleepers(300, 0)
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer stop()
 	live, err := hostfs.Machine("/")
 	if err != nil {
+		stop()
 		b.Skipf("SKIPPED: this machine cannot be read: %v", err)
 	}
 	recorder, tape := capture.Record(live)
 	node.Gather(b.Context(), recorder, theTime)
-	return tape
+	stop()
+	s, err := newScanner(tape.Host())
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Run("steady", func(b *testing.B) {
+		s.scan(b.Context())
+		b.ReportAllocs()
+		for b.Loop() {
+			s.scan(b.Context())
+		}
+	})
+	b.Run("first", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			s.host = tape.Host()
+			s.scan(b.Context())
+		}
+	})
 }
 
 // BenchmarkScanOfThisMachine scans what the kernel says of real processes and
@@ -231,6 +228,15 @@ func listen() (*os.File, error) {
 
 // start starts the node. The function that it returns scans it once.
 func (n smallNode) start(b *testing.B) func() cost {
+	ask := n.launch(b)
+	return func() (c cost) {
+		ask(&c)
+		return c
+	}
+}
+
+// launch starts the node. The function that it returns decodes its next answer.
+func (n smallNode) launch(b testing.TB) func(into any) {
 	exe, err := os.Executable()
 	if err != nil {
 		b.Fatal(err)
@@ -242,7 +248,7 @@ func (n smallNode) start(b *testing.B) func() cost {
 	cmd := exec.Command(exe, "-test.run=^$")
 	cmd.Env = append(os.Environ(), benchNode+"="+string(about))
 	cmd.Stderr = os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID | syscall.CLONE_NEWNS | syscall.CLONE_NEWNET}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID | syscall.CLONE_NEWNS | syscall.CLONE_NEWNET | syscall.CLONE_NEWUTS}
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		b.Fatal(err)
@@ -259,15 +265,14 @@ func (n smallNode) start(b *testing.B) func() cost {
 		cmd.Wait()
 	})
 	answers := json.NewDecoder(out)
-	return func() cost {
+	return func(into any) {
+		b.Helper()
 		if _, err := in.Write([]byte{'\n'}); err != nil {
 			b.Fatal(err)
 		}
-		var c cost
-		if err := answers.Decode(&c); err != nil {
+		if err := answers.Decode(into); err != nil {
 			b.Fatalf("the node ended: %v", err)
 		}
-		return c
 	}
 }
 
@@ -300,6 +305,21 @@ func (n smallNode) run(in io.Reader, out io.Writer) error {
 			return fmt.Errorf("mounting %s: %w", dir, err)
 		}
 	}
+	if n.Facts { // without what others do meanwhile
+		for _, dir := range []string{"/tmp", "/var/tmp", "/run", "/root", "/home", "/opt", "/usr/local", "/dev/shm"} {
+			if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, ""); err != nil && err != syscall.ENOENT {
+				return fmt.Errorf("mounting %s: %w", dir, err)
+			}
+		}
+	}
+	if n.Name != "" {
+		if err := syscall.Sethostname([]byte(n.Name)); err != nil {
+			return fmt.Errorf("naming the host: %w", err)
+		}
+	}
+	if err := burn(n.Burnt); err != nil { // so that what stays has other pids too
+		return err
+	}
 	stop, err := sleepers(n.Processes-1, n.Copies)
 	if err != nil {
 		return err
@@ -319,8 +339,28 @@ func (n smallNode) run(in io.Reader, out io.Writer) error {
 				return err
 			}
 		}
-		if err := e.Encode(s.measure(context.Background())); err != nil {
+		var answer any
+		if n.Facts {
+			if err := burn(n.Burnt); err != nil {
+				return err
+			}
+			answer = comparable(node.Gather(context.Background(), s.host, s.at))
+			s.at = s.at.Add(2 * time.Hour)
+		} else {
+			answer = s.measure(context.Background())
+		}
+		if err := e.Encode(answer); err != nil {
 			return err
 		}
 	}
+}
+
+// burn starts so many processes and waits for their end.
+func burn(n int) error {
+	for range n {
+		if err := exec.Command("true").Run(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
