@@ -85,7 +85,7 @@ func (t cgroupTree) number(controller, cgroup, v1, v2 string) (int64, error) {
 		name = v2
 	}
 	file := path.Join(t.dir(controller, cgroup), name)
-	b, err := t.h.ReadFile(file, 4096)
+	b, err := t.h.readOnce(file, 4096, nil)
 	if err != nil {
 		return 0, err
 	}
@@ -99,7 +99,7 @@ func (t cgroupTree) number(controller, cgroup, v1, v2 string) (int64, error) {
 // keyed reads a file of a cgroup that holds one "key number" a line.
 func (t cgroupTree) keyed(controller, cgroup, name string) (map[string]int64, error) {
 	file := path.Join(t.dir(controller, cgroup), name)
-	b, err := t.h.ReadFile(file, 64<<10)
+	b, err := t.h.readOnce(file, 64<<10, nil)
 	if err != nil {
 		return nil, err
 	}
