@@ -292,6 +292,9 @@ func (d tree) lay(tape *capture.Tape) {
 				d.may(d.root.WriteFile(e.What, nil, 0o644), "writing", e.What)
 			}
 		}
+		if _, err := d.root.Stat(e.What); err != nil {
+			continue // a link to what the tape says nothing of
+		}
 		d.may(d.root.Chmod(e.What, fs.FileMode(info.Mode&0o777)), "setting the mode of", e.What)
 		d.may(d.root.Chown(e.What, int(info.UID), int(info.GID)), "setting the owner of", e.What)
 	}
@@ -363,7 +366,21 @@ func (d tree) may(err error, doing, name string) {
 	}
 }
 
-func (d tree) folder(name string) { d.may(d.root.MkdirAll(name, 0o755), "making", name) }
+// folder makes a folder, also where a link to one that is not there stands in the
+// way, as /bin does for /usr/bin.
+func (d tree) folder(name string) {
+	for at, rest := "", name; rest != ""; {
+		var next string
+		next, rest, _ = strings.Cut(rest, "/")
+		at = path.Join(at, next)
+		to, err := d.root.Readlink(at)
+		if _, gone := d.root.Stat(at); err == nil && gone != nil {
+			d.folder(path.Join(path.Dir(at), to))
+		}
+	}
+	d.may(d.root.MkdirAll(name, 0o755), "making", name)
+}
+
 func (d tree) within(name string) { d.folder(path.Dir(name)) }
 
 func (d tree) file(name, content string, mode fs.FileMode) {
