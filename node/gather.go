@@ -31,6 +31,7 @@ type gathering struct {
 	listening func() (*listeningReading, error)
 
 	readings readings
+	at       time.Time
 
 	// held, peers and walked outlive the gathering.
 	held   *heldSockets
@@ -39,7 +40,7 @@ type gathering struct {
 }
 
 func newGathering(ctx context.Context, h *Host, at time.Time) *gathering {
-	g := &gathering{held: &h.held, peers: &h.peers, walked: &h.walked}
+	g := &gathering{at: at, held: &h.held, peers: &h.peers, walked: &h.walked}
 	view := &Host{FS: h.FS, Kernel: h.Kernel, gathering: g}
 	g.mounts = sync.OnceValues(func() (*mountTable, error) {
 		return bounded(ctx, h, "the mount table", at, sharedDeadline, func() (*mountTable, error) { return readMounts(view) })

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 )
 
 // Listener is a socket that listens in the host's network namespace.
@@ -130,6 +131,45 @@ func readListening(h *Host) (*listeningReading, error) {
 type heldSockets struct {
 	mu sync.Mutex // against a source that was left behind
 	at map[uint64]heldAt
+	// nobody are sockets that no process held when every descriptor was read: the
+	// kernel's own (nfsd), for the most part.
+	nobody map[uint64]miss
+}
+
+// miss is how often nobody was found, and when last. Once may be the moment before
+// a new process was listed.
+type miss struct {
+	times int
+	last  time.Time
+}
+
+// without returns the sockets wanted but those that nobody held, twice, within the
+// hour before at, and forgets what is not wanted.
+func (s *heldSockets) without(wanted map[uint64]bool, at time.Time) map[uint64]bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	maps.DeleteFunc(s.nobody, func(inode uint64, m miss) bool { return !wanted[inode] || at.Sub(m.last) >= time.Hour })
+	left := maps.Clone(wanted)
+	for inode, m := range s.nobody {
+		if m.times >= 2 {
+			delete(left, inode)
+		}
+	}
+	return left
+}
+
+// missed notes which of the sockets wanted nobody holds.
+func (s *heldSockets) missed(wanted map[uint64]bool, found map[uint64]*process, at time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for inode := range wanted {
+		if found[inode] == nil {
+			if s.nobody == nil {
+				s.nobody = map[uint64]miss{}
+			}
+			s.nobody[inode] = miss{s.nobody[inode].times + 1, at}
+		}
+	}
 }
 
 // heldAt is a descriptor of a process.
@@ -190,8 +230,10 @@ const (
 // findHolders looks for processes that hold the sockets wanted, first where they
 // were held before: process 1 first, which holds the sockets of units that wait,
 // then host processes, then containers. It ends when all are found, and counts the
-// processes whose descriptors could not be read.
+// processes whose descriptors could not be read. What nobody held is not looked for
+// again within the hour.
 func (t *processTable) findHolders(h *Host, wanted map[uint64]bool, held *heldSockets, in network) (map[uint64]*process, tally) {
+	wanted = held.without(wanted, h.gathering.at)
 	found := t.stillHeld(h, wanted, held)
 	unread := tally{}
 	host := ""
@@ -249,6 +291,9 @@ func (t *processTable) findHolders(h *Host, wanted map[uint64]bool, held *heldSo
 				held.add(inode, heldAt{p.pid, fd.Name})
 			}
 		}
+	}
+	if unread.count == 0 {
+		held.missed(wanted, found, h.gathering.at)
 	}
 	return found, unread
 }

@@ -262,3 +262,34 @@ func FuzzUnix(f *testing.F) {
 		}
 	})
 }
+
+// TestSocketsOfNobodyAreLookedForOnceAnHour counts how often the descriptors are
+// listed while a socket listens that no process holds.
+func TestSocketsOfNobodyAreLookedForOnceAnHour(t *testing.T) {
+	held := &heldSockets{}
+	start := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
+	table := &processTable{processes: []process{{pid: 1, dir: "proc/1"}}}
+	listed := 0
+	files := &memHost{
+		files: map[string]string{"proc/1/ns/net": "-> net:[1]", "proc/1/fd/3": "-> socket:[7]"},
+		asked: func(op, _ string) {
+			if op == "list" {
+				listed++
+			}
+		},
+	}
+	for _, step := range []struct {
+		after time.Duration
+		want  int // how often so far
+	}{{0, 1}, {time.Minute, 2}, {2 * time.Minute, 2}, {59 * time.Minute, 2}, {61 * time.Minute, 3}, {62 * time.Minute, 4}, {63 * time.Minute, 4}} {
+		h := files.host()
+		h.gathering.at = start.Add(step.after)
+		found, unread := table.findHolders(h, map[uint64]bool{7: true, 2049: true}, held, hostNetwork)
+		if found[7] == nil || found[2049] != nil || unread.count != 0 {
+			t.Fatalf("after %v: found %v, unread %+v", step.after, found, unread)
+		}
+		if listed != step.want {
+			t.Errorf("after %v: descriptors were listed %d times, want %d", step.after, listed, step.want)
+		}
+	}
+}
