@@ -43,11 +43,14 @@ var SocketPeers = Source[[]SocketPeer]{
 		if err := t.namespaces.hostErr; err != nil {
 			return nil, nil, err
 		}
+		sockets, gaps := findSockets(h)
+		if len(sockets) == 0 && len(gaps) == 0 && nobodyServes(h) {
+			return []SocketPeer{}, nil, nil
+		}
 		table, network, err := hostUnixSockets(h)
 		if err != nil {
 			return nil, nil, err
 		}
-		sockets, gaps := findSockets(h)
 		gaps = append(gaps, t.gapsOfContainers()...)
 		r := peerReader{
 			h: h, t: t, sockets: sockets, names: map[string]servedSocket{},
@@ -66,6 +69,16 @@ var SocketPeers = Source[[]SocketPeer]{
 		slices.SortFunc(r.out, comparePeers)
 		return slices.CompactFunc(r.out, func(a, b SocketPeer) bool { return comparePeers(a, b) == 0 }), gaps, nil
 	},
+}
+
+// nobodyServes reports whether the host has no runtime socket at all that anybody
+// could be connected to, also none whose file is gone.
+func nobodyServes(h *Host) bool {
+	all, err := h.gathering.listening()
+	return err == nil && len(all.gaps) == 0 && !slices.ContainsFunc(all.sockets, func(l listening) bool {
+		_, runtime := socketNamed(l.address)
+		return l.network == "unix" && runtime
+	})
 }
 
 func comparePeers(a, b SocketPeer) int {

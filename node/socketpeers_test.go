@@ -175,6 +175,34 @@ func TestSocketPeersUnseen(t *testing.T) {
 	}
 }
 
+// Where nothing serves a runtime there is nothing to be connected to, whatever the
+// kernel would say; where the tables do not tell, that is not known.
+func TestSocketPeersWithoutARuntime(t *testing.T) {
+	const (
+		tcp  = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
+		unix = "Num       RefCount Protocol Flags    Type St Inode Path\n"
+	)
+	for _, tt := range []struct {
+		name, unix string
+		fails      bool
+	}{
+		{"only dbus listens", unix + "0000000000000000: 00000002 00000000 00010000 0001 01 100 /run/dbus/system_bus_socket\n", false},
+		{"containerd listens, and its file is gone", unix + "0000000000000000: 00000002 00000000 00010000 0001 01 100 /run/containerd/containerd.sock\n", true},
+		{"the table of unix sockets may not be read", "! denied", true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			m := procHost(flatcarMounts, map[int]aProcess{7: {exe: "/usr/bin/x"}}, nil)
+			m.files["run/user/"] = ""
+			m.files["proc/1/net/tcp"], m.files["proc/1/net/tcp6"], m.files["proc/1/net/unix"] = tcp, tcp, tt.unix
+			m.errors = map[Question]*Error{{Kind: AskUnix}: {"asking the kernel for", AskUnix, Unsupported, "this kernel has no unix_diag"}}
+			got, gaps, err := SocketPeers.Read(t.Context(), m.host())
+			if tt.fails != (err != nil) || len(got) > 0 || len(gaps) > 0 {
+				t.Errorf("got %+v, gaps %v, %v", got, gaps, err)
+			}
+		})
+	}
+}
+
 // A client that closes while it is looked for is no gap.
 func TestSocketPeersClosedMeanwhile(t *testing.T) {
 	m := procHost(flatcarMounts, map[int]aProcess{7: {exe: "/usr/bin/x"}}, nil)

@@ -46,7 +46,7 @@ func TestSocketPeers(t *testing.T) {
 func TestSocketPeersInside(t *testing.T) {
 	dir := os.Getenv(peersInside)
 	if dir == "" || os.Getpid() != 1 {
-		t.Skip("part of TestSocketPeers")
+		return // it is run by TestSocketPeers, in a process of its own
 	}
 	if err := syscall.Mount("tmpfs", "/run", "tmpfs", 0, ""); err != nil {
 		t.Fatal(err)
@@ -126,7 +126,7 @@ func TestSocketPeersInside(t *testing.T) {
 func TestSocketPeersConnect(t *testing.T) {
 	name := os.Getenv(peersConnect)
 	if name == "" {
-		t.Skip("part of TestSocketPeers")
+		return // it is run by TestSocketPeers, in a process of its own
 	}
 	c, err := net.Dial("unix", name)
 	if err != nil {

@@ -131,7 +131,7 @@ var cniFilesClosed = Check{
 			"": "Set mode 0600 and owner root where the file is written, which is often an init container of the plugin's DaemonSet, or declare it in a site overlay.",
 		},
 	},
-	Judge: On(node.Credentials.Parts("cni"), func(s node.CredentialState, g Given) Finding {
+	Judge: On2(node.Credentials.Parts("cni"), node.Kubelet.Parts("found"), func(s node.CredentialState, k node.KubeletState, g Given) Finding {
 		if !lookedForCredentials(s) {
 			return unsaid(credentialsUnsaid)
 		}
@@ -149,6 +149,9 @@ var cniFilesClosed = Check{
 			if len(faults) == 0 {
 				good = append(good, credentialText(f))
 			}
+		}
+		if len(bad)+len(good) == 0 && k.Found == "absent" {
+			return notApplicable("no-kubelet", "no kubelet runs on this node, and no configuration of a network plugin was found")
 		}
 		if len(bad)+len(good) == 0 {
 			return unknown(unreadCode, "no configuration of a network plugin was found in /etc/cni/net.d and its like; the runtime may read another folder")

@@ -327,6 +327,7 @@ func TestCNIFilesClosed(t *testing.T) {
 		{name: "readable, declared", profile: talos, facts: cni(open), want: "pass closed"},
 		{name: "writable, though readable is declared", profile: talos, facts: cni(aCredential("/etc/cni/net.d/x", "cni", withMode(0o666, 0, 0))), want: "fail open"},
 		{name: "no file is no answer", facts: cni(), want: "unknown unread"},
+		{name: "no file, and no kubelet that would ask for one", facts: withFact(cni(), node.Kubelet, node.KubeletState{Found: "absent"}), want: "not-applicable no-kubelet"},
 		{name: "fact missing", facts: withoutCredentials(), want: "unknown fact-denied"},
 		{name: "gap", facts: aWorker(node.CredentialState{CNI: credentialFiles(aCredential("/etc/cni/net.d/a", "cni"))}, credentialGap("cni")), want: "unknown gap-denied"},
 	})

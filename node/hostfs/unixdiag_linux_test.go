@@ -282,7 +282,7 @@ func TestUnixOfAnotherNamespace(t *testing.T) {
 func TestConnectAndWait(t *testing.T) {
 	name := os.Getenv("SEAWORTHY_CONNECT")
 	if name == "" {
-		t.Skip("part of another test")
+		return // it is run by another test, in a process of its own
 	}
 	c, err := net.Dial("unix", name)
 	if err != nil {
