@@ -24,7 +24,7 @@ var noAntivirusAgent = Check{
 		Why: "On a host whose programs are an image that cannot be changed, such an agent is the largest piece of privileged code that the image does not hold: it parses hostile files as root, loads into the kernel, updates itself, and has taken whole fleets down. Where one has to be there, this finding is the row of the compensating control worksheet that says what it is allowed.",
 		How: "About twenty products are known by the names of their programs, on the host and in containers, and by the folders that their packages make (profiles/common.yaml). Finding none proves that none of these is there, not that none is. On an ordinary host, where programs are installed one by one and an antivirus has its place, this does not apply and lists what there is.",
 		Remedy: map[string]string{
-			"": "Take the agent's DaemonSet or package off these nodes and show the auditor this report in its place; or declare the product under allowedAgents in the site overlay, with who asked for it.",
+			"": "Take the agent's DaemonSet or package off these nodes and show the auditor this report in its place; or declare the product under agents in the site overlay, with who asked for it.",
 		},
 	},
 	Judge: On2(node.Agents, node.OS.Parts("init", "pidNamespace"), func(v node.AgentState, o node.System, g Given) Finding {

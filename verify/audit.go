@@ -52,12 +52,12 @@ var logsLeaveNode = Check{
 	Refs:     []Ref{{sp80053, "AU-9(2)"}, {sp80053, "AU-4(1)"}, {pciDSS, "10.3.3"}, {iso27001, "8.15"}, {sleMicroSTIG, "SLEM-05-652010"}, {cisControls, "8.9"}},
 	Help: Help{
 		Why: "Whoever takes a node takes its logs. What another machine holds by then is what can be trusted afterwards.",
-		How: "A host program that ships logs (systemd-journal-upload, fluent-bit, vector and others, by executable) or ForwardToSocket of journald pass. talos.logging.kernel on the command line sends the kernel's log alone: unknown. An agent in a pod is told by its name alone, which any pod may have, so it counts only where a site overlay declares it; otherwise, and wherever containers run at all, the answer is unknown. Whether anything arrives is not seen from here.",
+		How: "A host program that ships logs (systemd-journal-upload, fluent-bit, vector and others, by executable) or ForwardToSocket of journald pass. talos.logging.kernel on the command line sends the kernel's log alone: unknown. An agent in a pod is told by its name alone, which any pod may have: wherever containers run and no host program ships, the answer is unknown, and no declaration makes a pass of it. Whether anything arrives is not seen from here.",
 		Remedy: map[string]string{
-			"cos":          "GKE: gcloud container clusters update CLUSTER --logging=SYSTEM,WORKLOAD runs a log agent on each node; declare it in a site overlay.",
-			"talos":        "machine: {logging: {destinations: [...]}} and talos.logging.kernel=tcp://HOST:PORT among machine.install.extraKernelArgs; or declare the log agent in a site overlay.",
-			"bottlerocket": "Run a log agent as a DaemonSet that reads /var/log/journal, and declare it in a site overlay.",
-			"":             "Run a log agent that reads the journal, as a DaemonSet that a site overlay declares (container:fluent-bit), or on the host: systemctl enable --now systemd-journal-upload.",
+			"cos":          "GKE: gcloud container clusters update CLUSTER --logging=SYSTEM,WORKLOAD runs a log agent on each node. It runs in a pod, so that this check stays unknown: show elsewhere that logs arrive.",
+			"talos":        "machine: {logging: {destinations: [...]}} and talos.logging.kernel=tcp://HOST:PORT among machine.install.extraKernelArgs.",
+			"bottlerocket": "Run a log agent as a DaemonSet that reads /var/log/journal. From the node it cannot be told from any other pod: show where the logs arrive.",
+			"":             "Ship the journal from the host: systemctl enable --now systemd-journal-upload. A log agent in a pod does as well, and is proven where the logs arrive, not here.",
 		},
 	},
 	Judge: On4(node.LogPrograms, node.Logs.Parts("settings"), node.Boot.Parts("cmdline"), node.OS.Parts("init", "pidNamespace"), judgeShipping),
@@ -99,11 +99,11 @@ var auditPresent = Check{
 	Refs:     []Ref{{sp80053, "AU-2"}, {sp80053, "AU-12"}, {pciDSS, "10.2.1"}, {iso27001, "8.15"}, {grundschutz, "SYS.1.1.A10"}, {cisControls, "8.2"}},
 	Help: Help{
 		Why: "Who logged in, which program was refused what, which module was loaded: without audit or a sensor nobody knows afterwards.",
-		How: "A sensor on the host (auditd, falco, tetragon, tracee, osqueryd and others, by executable), or a program that follows the kernel's audit records over netlink, as systemd-journald does. audit=0 on the command line turns both the records and auditd off. A sensor in a container is told by its name alone, which any container may have, and counts only where a site overlay declares it. Which events are recorded is not judged.",
+		How: "A sensor on the host (auditd, falco, tetragon, tracee, osqueryd and others, by executable), or a program that follows the kernel's audit records over netlink, as systemd-journald does. audit=0 on the command line turns both the records and auditd off. A sensor in a container is told by its name alone, which any container may have: the answer is unknown then. Which events are recorded is not judged.",
 		Remedy: map[string]string{
-			"talos":         "Run a sensor as a DaemonSet (Tetragon or Falco with the modern eBPF driver) and declare it in a site overlay as container:NAME.",
+			"talos":         "Run a sensor as a DaemonSet (Tetragon or Falco with the modern eBPF driver); what it records is its proof, as the node cannot tell it from another pod.",
 			"flatcar":       "systemctl enable --now systemd-journald-audit.socket, and take audit=0 off the command line.",
-			"bottlerocket":  "Run a sensor as a DaemonSet and declare it in a site overlay: the system has no auditd to turn on.",
+			"bottlerocket":  "The system has no auditd to turn on: run a sensor as a DaemonSet, and prove it by what arrives from it.",
 			"fedora-coreos": "systemctl enable --now auditd, after rpm-ostree install audit where the release has no auditd; rules go into /etc/audit/rules.d.",
 			"cos":           "On GKE deploy the cos-auditd-logging DaemonSet, which turns cloud-audit-setup on.",
 			"":              "Install and start auditd or a sensor; take audit=0 off the kernel's command line.",

@@ -195,7 +195,7 @@ var noSetuidOnWritableStorage = Check{
 	Refs:     []Ref{{sp80053, "AC-6(10)"}, {sp80053, "CM-7"}, {sp80053, "SI-7"}},
 	Help: Help{
 		Why: "A setuid file of root is a back door that outlives a password change: anybody who gets a shell on the node, or a container with a hostPath, becomes root by running it. The few that a system needs are in its image.",
-		How: "Among the executables outside the image, those with a setuid or setgid bit are listed, wherever the mount does not disarm them with nosuid. A place under inventory.setuid of the profile or a site overlay excuses one.",
+		How: "Among the executables outside the image, those with a setuid or setgid bit are listed, wherever the mount does not disarm them with nosuid. A place under setuid of the profile or a site overlay excuses one.",
 		Remedy: map[string]string{
 			"talos":        "Find the pod whose hostPath below /var holds the file and end it. What it left goes with talosctl reset --system-labels-to-wipe EPHEMERAL --reboot.",
 			"bottlerocket": "/local is mounted nosuid, so the file lies on a mount of its own. Find the container that has that mount, and end it before you replace the node.",
@@ -224,7 +224,7 @@ var noCapabilitiesOnWritableStorage = Check{
 	Refs:     []Ref{{sp80053, "AC-6(10)"}, {sp80053, "CM-7"}, {sp80053, "SI-7"}},
 	Help: Help{
 		Why: "File capabilities do what a setuid bit does, and ls does not show them: cap_setuid or cap_sys_admin on a copy of a shell is root. Searches for setuid files miss them.",
-		How: "The attribute security.capability of every executable outside the image is read and decoded (capabilities(7)). It must be absent, or the mount nosuid, which disarms it, or the path declared under inventory.capabilities.",
+		How: "The attribute security.capability of every executable outside the image is read and decoded (capabilities(7)). It must be absent, or the mount nosuid, which disarms it, or the path declared under capabilities.",
 		Remedy: map[string]string{
 			"talos":        "No service of Talos needs file capabilities: remove the pod that wrote the file, then the file from a pod that has its folder mounted.",
 			"bottlerocket": "No service of Bottlerocket needs file capabilities outside the image: remove the container that wrote the file, and replace the node.",

@@ -17,7 +17,7 @@ var noPreload = Check{
 	Refs:     []Ref{{sp80053, "SI-3"}, {sp80053, "SI-7"}, {sp80053, "CM-7"}},
 	Help: Help{
 		Why: "/etc/ld.so.preload loads a library into every dynamic program before anything else, LD_PRELOAD and LD_AUDIT into one. User-space rootkits are such libraries: ls, ps and sshd then tell what the intruder wants.",
-		How: "/etc/ld.so.preload must name nothing, and the environment with which each host process was started must not have LD_PRELOAD or LD_AUDIT, unless inventory.libraries of the profile or a site overlay names the library. Static programs, as most of Go are, ignore all three.",
+		How: "/etc/ld.so.preload must name nothing, and the environment with which each host process was started must not have LD_PRELOAD or LD_AUDIT, unless libraries of the profile or a site overlay names the library. Static programs, as most of Go are, ignore all three.",
 		Remedy: map[string]string{
 			"": "Do not trust programs of the running system; read the library from another machine or from the disk. Remove the line or the Environment= of the unit, and install the node anew unless you put it there yourself.",
 		},
@@ -61,7 +61,7 @@ var libraryPathsFromImage = Check{
 	ImageOnly: true,
 	Help: Help{
 		Why: "LD_LIBRARY_PATH is searched before the system's own folders. Whoever can write to a folder in it has his code in the program at its next start, without changing a file of the image.",
-		How: "Each folder that LD_LIBRARY_PATH of a host process names must be absolute and on a mount of the image, or be declared under inventory.libraries.",
+		How: "Each folder that LD_LIBRARY_PATH of a host process names must be absolute and on a mount of the image, or be declared under libraries.",
 		Remedy: map[string]string{
 			"": "Link the program with a run path, or make it static, and drop LD_LIBRARY_PATH from its unit. A relative folder is the working directory of whoever starts it: never leave one.",
 		},

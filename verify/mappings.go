@@ -76,8 +76,8 @@ var mappingsFromImage = Check{
 		How: "Once an hour the memory map of each host process (proc_pid_maps(5)) is read for files that are mapped to be executed. Each must be on a mount of the image, or a place of the profile or of a site overlay must name it, with its digest where one is given. Files in memory and deleted ones have checks of their own.",
 		Remedy: map[string]string{
 			"talos":   "No service of the system loads anything from /var or /opt. Take the node out of service, keep its disk, and install it anew.",
-			"flatcar": "Put plug-ins of a service into the extension image that brings the service; what sits in /opt/lib can be named in a site overlay under inventory.mappings.",
-			"":        "See which program has it (the finding names up to three) and why: a plug-in can be declared under inventory.mappings of a site overlay, anything else ends with a fresh installation of the node.",
+			"flatcar": "Put plug-ins of a service into the extension image that brings the service; what sits in /opt/lib can be named in a site overlay under mappings.",
+			"":        "See which program has it (the finding names up to three) and why: a plug-in can be declared under mappings of a site overlay, anything else ends with a fresh installation of the node.",
 		},
 	},
 	Judge: onMappings(judgeMappings),
@@ -160,7 +160,7 @@ var noMemoryMappings = Check{
 	Refs:     []Ref{{sp80053, "SI-4"}, {sp80053, "SI-3"}, {sp80053, "SI-7"}},
 	Help: Help{
 		Why: "A library can be loaded from memfd_create(2) or shared memory without ever touching a disk: no scan of files sees it. Programs of a container host have no need of that. Some just-in-time compilers do it (.NET: doublemapper), which is why there is a list.",
-		How: "The memory maps of host processes are searched for files of memory that may be executed. Memory without a file, as most compilers use it, is left out: it cannot be told from theirs. A place \"/memfd:NAME\" under inventory.mappings excuses one.",
+		How: "The memory maps of host processes are searched for files of memory that may be executed. Memory without a file, as most compilers use it, is left out: it cannot be told from theirs. A place \"/memfd:NAME\" under mappings excuses one.",
 		Remedy: map[string]string{
 			"": "Ask what the program is: one with a just-in-time compiler belongs into a container. If it is one of the image, treat the node as taken over: save /proc/PID/maps and its memory first, end it afterwards.",
 		},
