@@ -16,6 +16,7 @@ func TestEveryPlaceOfAStandardHasAnAnswer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	systems := []string{"talos", "flatcar", "bottlerocket", "fedora-coreos", "microos", "cos"}
 	for _, s := range all {
 		cited := map[string][]string{}
 		for _, c := range verify.Checks() {
@@ -34,6 +35,11 @@ func TestEveryPlaceOfAStandardHasAnAnswer(t *testing.T) {
 				t.Errorf("%s: %s stands twice", s.File, item.ID)
 			}
 			places = append(places, item.ID)
+			for system, d := range item.Systems {
+				if !slices.Contains([]string{"holds", "fails", "none"}, d.As) || d.Why == "" || !slices.Contains(systems, system) {
+					t.Errorf("%s: %s says of %s %+v", s.File, item.ID, system, d)
+				}
+			}
 			switch checks := cited[item.ID]; {
 			case len(checks) == 0 && item.Without == "":
 				t.Errorf("%s: no check stands behind %s (%s), and no reason is given", s.File, item.ID, item.Subject)

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -70,38 +69,55 @@ func standardTable(s standards.Standard, checks []verify.Check, st style) string
 	return b.String()
 }
 
+// disposition is how a place stands on nodes of a system as shipped, in words.
+func disposition(item standards.Item, system string) string {
+	switch d, said := item.Systems[system]; {
+	case item.Without != "":
+		return "not judged"
+	case !said:
+		return "judged"
+	case d.As == "none":
+		return "does not apply: " + d.Why
+	default:
+		return d.As + ": " + d.Why
+	}
+}
+
 // standardMarkdown is docs/standards/FILE.md.
 func standardMarkdown(s standards.Standard, checks []verify.Check) (string, error) {
 	all, _, err := profiles.Load()
 	if err != nil {
 		return "", err
 	}
-	titles := map[string]string{}
-	for _, p := range all {
-		titles[p.Name] = p.Title
-	}
+	all = slices.DeleteFunc(all, func(p *profiles.Profile) bool { return p.Ordinary })
 	var b strings.Builder
 	fmt.Fprintf(&b, "# %s %s\n\nMade by `make docs` from the checks and from profiles/standards/%s.yaml; do not edit.\nThe subjects are our own words, not the standard's. A check that passes is evidence for its place; whether that is enough is the assessor's to say.\n\n", s.Title, s.Edition, s.File)
-	b.WriteString("| place | it is about | checks | what is particular |\n|---|---|---|---|\n")
+	b.WriteString("For each system the table says how a node stands as its vendor ships it; \"judged\" where that depends on who sets the node up. The verdict on a node is that of its checks.\n\n")
+	b.WriteString("| place | it is about | checks |")
+	for _, p := range all {
+		b.WriteString(" " + p.Title + " |")
+	}
+	b.WriteString("\n|---|---|---|" + strings.Repeat("---|", len(all)) + "\n")
 	for _, item := range s.Items {
-		var links, notes []string
+		var links []string
 		for _, c := range behind(s.Name, item.ID, checks) {
 			links = append(links, fmt.Sprintf("[%s](../checks.md#%s)", c.ID, c.ID))
 		}
 		if item.Without != "" {
 			links = append(links, "none: "+item.Without)
 		}
-		if item.Note != "" {
-			notes = append(notes, item.Note)
-		}
-		for _, name := range slices.Sorted(maps.Keys(item.Systems)) {
-			notes = append(notes, titles[name]+": "+item.Systems[name])
-		}
 		subject := item.Subject
 		if item.Form == "written" {
 			subject += " (the form counts, not only the effect)"
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", item.ID, markdown(subject), strings.Join(links, "<br>"), markdown(strings.Join(notes, ". ")))
+		if item.Note != "" {
+			subject += ". " + item.Note
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s |", item.ID, markdown(subject), strings.Join(links, "<br>"))
+		for _, p := range all {
+			b.WriteString(" " + markdown(disposition(item, p.Name)) + " |")
+		}
+		b.WriteString("\n")
 	}
 	return b.String(), nil
 }

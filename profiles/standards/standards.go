@@ -29,10 +29,18 @@ type Item struct {
 	// as a flag; "" where it asks for the effect.
 	Form string `json:"form"`
 	Note string `json:"note"` // how it is looked at here
-	// Systems say what is particular on one operating system, by profile name.
-	Systems map[string]string `json:"systems"`
+	// Systems say how a node of one operating system stands as shipped, by profile
+	// name. Where one is not named, that depends on who sets the node up.
+	Systems map[string]Disposition `json:"systems"`
 	// Without says why no check stands behind the place.
 	Without string `json:"without"`
+}
+
+// Disposition is how a place stands on nodes of one operating system as shipped.
+// The verdict on a node is its checks' alone.
+type Disposition struct {
+	As  string `json:"as"` // "holds", "fails" or "none": there is no such thing
+	Why string `json:"why"`
 }
 
 //go:embed *.yaml
