@@ -111,7 +111,7 @@ func standardMarkdown(s standards.Standard, checks []verify.Check) (string, erro
 			subject += " (the form counts, not only the effect)"
 		}
 		if item.Note != "" {
-			subject += ". " + item.Note
+			subject += "; " + item.Note
 		}
 		fmt.Fprintf(&b, "| %s | %s | %s |", item.ID, markdown(subject), strings.Join(links, "<br>"))
 		for _, p := range all {
