@@ -1,0 +1,22 @@
+//go:build linux
+
+package lab
+
+import "golang.org/x/sys/unix"
+
+var overlayUsr = Attack{
+	Name:   "overlay-usr",
+	What:   "a writable overlay is mounted over /usr",
+	Shapes: []string{"verity-create"},
+	Do: func(g *InGuest) error {
+		return first(
+			mount("tmpfs", "/mnt/disks", "tmpfs", 0, ""),
+			g.Quiet("mkdir", "/mnt/disks/upper", "/mnt/disks/work"),
+			mount("overlay", "/usr", "overlay", 0, "lowerdir=/usr,upperdir=/mnt/disks/upper,workdir=/mnt/disks/work"),
+		)
+	},
+	Undo: func(g *InGuest) error {
+		return first(unix.Unmount("/usr", unix.MNT_DETACH), unix.Unmount("/mnt/disks", unix.MNT_DETACH))
+	},
+	Level: 0,
+}
