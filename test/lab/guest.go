@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -116,12 +117,22 @@ func root() error {
 		g.Shape.Up(g),
 		applySysctls("/usr/lib/sysctl.d"),
 		g.Quiet("ip", "link", "set", "lo", "up"),
+		listen(),
 		g.Service("sleep.service", "/usr/bin/sleep", "86400"),
 	)
 	if err != nil {
 		return fmt.Errorf("starting %s: %w", g.Shape.Name, err)
 	}
 	return g.follow()
+}
+
+// control is a socket on which process 1 listens for nobody: that of every real
+// system listens on several.
+var control net.Listener
+
+func listen() (err error) {
+	control, err = net.Listen("unix", "/run/control.sock")
+	return first(err, os.Chmod("/run/control.sock", 0o600))
 }
 
 // unit follows the plan as a unit of another process 1.

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -184,7 +185,8 @@ type System struct {
 }
 
 // Base fills the tree with what every root of a guest has: the tools, the two
-// programs of ours, the modules, and accounts.
+// programs of ours, accounts, and the modules that an initramfs loads, which a
+// real image has as well.
 func (t *Tree) Base(b *Builder, s System, modules ...string) *Tree {
 	t.Merged().Mkdir("proc", "sys", "dev", "run", "tmp", "etc", "var", "root", "home", "mnt", "srv", "opt")
 	t.do(func() error { return first(os.Chmod(t.path("tmp"), 0o1777), os.Chmod(t.path("root"), 0o700)) })
@@ -193,7 +195,7 @@ func (t *Tree) Base(b *Builder, s System, modules ...string) *Tree {
 	t.Copy(b.Agent, agentProgram, 0o755).Copy(b.Guest, initProgram, 0o755)
 
 	release := "usr/lib/modules/" + b.Kernel.Release
-	t.Modules(b.Kernel, release, append(modules, "dm-verity", "overlay", "loop")...)
+	t.Modules(b.Kernel, release, slices.Concat(bootModules, []string{"dm-verity", "erofs", "squashfs", "overlay", "loop"}, modules)...)
 	for _, f := range []string{"modules.order", "modules.builtin", "modules.builtin.modinfo"} {
 		t.Copy(filepath.Join(b.Kernel.Modules(), f), release+"/"+f, 0o644)
 	}
