@@ -87,10 +87,7 @@ func upStateful(g *InGuest) error {
 
 // etcOverlay lays a writable overlay over /etc with its upper layer in a folder.
 func etcOverlay(upper string) error {
-	if err := first(os.MkdirAll(upper+"/upper", 0o755), os.MkdirAll(upper+"/work", 0o700)); err != nil {
-		return err
-	}
-	return mount("overlay", "/etc", "overlay", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "lowerdir=/etc,upperdir="+upper+"/upper,workdir="+upper+"/work")
+	return overlay("/etc", "/etc", upper+"/upper", upper+"/work", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC)
 }
 
 func sharedMemory() error {

@@ -6,6 +6,8 @@ package lab
 func Shapes() []Shape {
 	return []Shape{
 		verityCreate,
+		squashfsLoop,
+		squashfsLoopExtensions,
 		rwExt4,
 	}
 }
