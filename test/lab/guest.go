@@ -312,6 +312,20 @@ func (g *InGuest) Disk(serial string) string {
 	return d
 }
 
+// kernelWord is the value of a word on the kernel's command line.
+func kernelWord(key string) (string, error) {
+	b, err := os.ReadFile("/proc/cmdline")
+	if err != nil {
+		return "", err
+	}
+	for _, word := range strings.Fields(string(b)) {
+		if value, ok := strings.CutPrefix(word, key+"="); ok {
+			return value, nil
+		}
+	}
+	return "", fmt.Errorf("no %s= in %q", key, b)
+}
+
 func mount(source, target, fstype string, flags uintptr, data string) error {
 	if err := os.MkdirAll(target, 0o755); err != nil && !errors.Is(err, unix.EROFS) {
 		return err

@@ -6,8 +6,13 @@ package lab
 func Shapes() []Shape {
 	return []Shape{
 		verityCreate,
+		verityInitramfs,
+		verityUsr,
 		squashfsLoop,
 		squashfsLoopExtensions,
+		btrfsSnapshot,
+		squashfsPlain,
+		roExt4,
 		rwExt4,
 	}
 }

@@ -1,0 +1,72 @@
+//go:build linux
+
+package lab
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// Two switches hold a btrfs snapshot read-only, its property and its mount, and
+// each can be turned alone.
+
+var btrfsPropertyOff = Attack{
+	Name:   "btrfs-property-off",
+	What:   "the read-only property of the booted snapshot is taken away through /.snapshots, which is writable; / stays mounted read-only",
+	Shapes: []string{"btrfs-snapshot"},
+	Do: func(g *InGuest) error {
+		return first(setSubvolume(g, false), writes("/.snapshots/1/snapshot", nil), writes("/", unix.EROFS))
+	},
+	Undo:  func(g *InGuest) error { return setSubvolume(g, true) },
+	Level: 0,
+}
+
+var btrfsMountWritable = Attack{
+	Name:   "btrfs-remount-rw",
+	What:   "mount -o remount,rw / succeeds; the snapshot keeps its property, so that writes still fail",
+	Shapes: []string{"btrfs-snapshot"},
+	Do:     func(*InGuest) error { return first(remountRoot(0), writes("/", unix.EROFS)) },
+	Undo:   func(*InGuest) error { return remountBind("/", unix.MS_RDONLY) },
+	Level:  0,
+}
+
+var btrfsBoth = Attack{
+	Name:   "btrfs-writable",
+	What:   "the property is taken away and / remounted rw: programs of the image can be overwritten",
+	Shapes: []string{"btrfs-snapshot"},
+	Do:     func(g *InGuest) error { return first(setSubvolume(g, false), remountRoot(0), writes("/", nil)) },
+	Undo:   func(g *InGuest) error { return first(remountBind("/", unix.MS_RDONLY), setSubvolume(g, true)) },
+	Level:  0,
+}
+
+// setSubvolume sets the read-only property of the booted snapshot, through a mount
+// that is writable: on / the kernel refuses it.
+func setSubvolume(g *InGuest, readOnly bool) error {
+	return g.Quiet("btrfs", "property", "set", "-ts", "/.snapshots/1/snapshot", "ro", strconv.FormatBool(readOnly))
+}
+
+// remountRoot is mount -o remount of /.
+func remountRoot(flags uintptr) error {
+	if err := unix.Mount("", "/", "", unix.MS_REMOUNT|flags, ""); err != nil {
+		return fmt.Errorf("remounting /: %w", err)
+	}
+	return nil
+}
+
+// writes tries to make a file in the image at a folder, and says if that does not
+// end as it should.
+func writes(at string, want error) error {
+	name := at + "/usr/lib/written"
+	err := os.WriteFile(name, nil, 0o644)
+	if err == nil {
+		_ = os.Remove(name)
+	}
+	if !errors.Is(err, want) {
+		return fmt.Errorf("writing %s: %w, where %v was expected", name, err, want)
+	}
+	return nil
+}
