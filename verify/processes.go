@@ -110,14 +110,8 @@ func fromImage(p node.Program, mounts []node.Mount) bool {
 // mountOf is the mount that a path without symbolic links is on, or the zero
 // Mount.
 func mountOf(mounts []node.Mount, path string) node.Mount {
-	var found node.Mount
-	for _, m := range mounts {
-		below := m.Path == "/" || m.Path == path || strings.HasPrefix(path, m.Path+"/")
-		if m.Visible && below && len(m.Path) >= len(found.Path) {
-			found = m
-		}
-	}
-	return found
+	m, _ := carrier(mounts, path)
+	return m
 }
 
 // mergedDirs are links into /usr on every system with a merged /usr: file-hierarchy(7).
