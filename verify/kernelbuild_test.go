@@ -2,7 +2,10 @@ package verify
 
 import (
 	"maps"
+	"slices"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/seaworthy/seaworthy/node"
 	"github.com/seaworthy/seaworthy/profiles"
@@ -36,6 +39,45 @@ func TestKernelHardeningConfig(t *testing.T) {
 		{name: "no file says so", profile: p, facts: lacking(nil, node.KernelBuild, node.Absent, "reading /boot/config-6.6.95: no such file"), want: "unknown fact-absent"},
 		{name: "gap", profile: p, facts: built(good, deniedGap), want: "unknown gap-denied"},
 	})
+}
+
+// TestEveryBuildOptionIsJudged: a source reads the options, and a capture keeps
+// them, that some finding rests on, and no judge asks for another.
+func TestEveryBuildOptionIsJudged(t *testing.T) {
+	all, _, err := profiles.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	findings := func(options map[string]string) []Finding {
+		list := []Finding{judgeKexec(node.SysctlValues{Values: map[string]string{"kernel.kexec_load_disabled": "0"}}, node.KernelState{}, node.BootState{Lockdown: "none"},
+			func(name string) string {
+				if !slices.Contains(node.KernelOptions, name) {
+					t.Errorf("kexec is judged by %s, which no source reads", name)
+				}
+				return options[name]
+			})}
+		for _, p := range all {
+			list = append(list, judgeKernelBuild(node.KernelConfig{Options: options}, Given{Profile: p}))
+		}
+		return list
+	}
+	// Kernels with all of the options, with none, and with kexec_file_load(2) alone.
+	for _, name := range node.KernelOptions {
+		matters := false
+		for _, base := range []struct{ all, kexecFile string }{{"y", "y"}, {"n", "n"}, {"n", "y"}} {
+			options := map[string]string{}
+			for _, n := range node.KernelOptions {
+				options[n] = base.all
+			}
+			options["KEXEC_FILE"] = base.kexecFile
+			before := findings(options)
+			options[name] = map[string]string{"y": "n", "n": "y"}[options[name]]
+			matters = matters || !cmp.Equal(before, findings(options))
+		}
+		if !matters {
+			t.Errorf("%s is read, and no finding rests on it", name)
+		}
+	}
 }
 
 func TestKexec(t *testing.T) {
