@@ -34,6 +34,47 @@ func judgeCredentialLists(bad, good []string, badReason, goodReason, none string
 	return pass("none", none)
 }
 
+// fileJudge holds files to a mode and to their owner.
+type fileJudge struct {
+	declared        profiles.Credentials
+	bad, good, open []string
+}
+
+func (j *fileJudge) judge(f node.CredentialFile, limit uint32) {
+	faults := credentialFaults(f, limit, j.declared)
+	if j.bad = append(j.bad, faults...); len(faults) == 0 && !slices.Contains(j.good, credentialText(f)) {
+		j.good = append(j.good, credentialText(f)) // once, however many links lead to it
+	}
+}
+
+// called judges the files that are meant, by their own path or by that of a link in
+// the same list. One that leads out of the list leads to what was not looked at.
+func (j *fileJudge) called(list []node.CredentialFile, limit uint32, meant func(node.CredentialFile) bool) {
+	for _, f := range list {
+		switch {
+		case !meant(f):
+		case f.Type == node.Regular:
+			j.judge(f, limit)
+		case f.Type == node.Symlink && f.Link != "":
+			if i := slices.IndexFunc(list, func(to node.CredentialFile) bool { return to.Path == f.Link }); i < 0 {
+				j.open = append(j.open, f.Path+" -> "+f.Link)
+			} else if list[i].Type == node.Regular {
+				j.judge(list[i], limit)
+			}
+		}
+	}
+}
+
+// any reports whether one of the files that are meant was found.
+func (j *fileJudge) any() bool { return len(j.bad)+len(j.good)+len(j.open) > 0 }
+
+func (j *fileJudge) finding(badReason, goodReason string) Finding {
+	if len(j.bad) == 0 && len(j.open) > 0 {
+		return unknown(unreadCode, "mode and owner of what these lead to were not looked at: "+strings.Join(j.open, "; "), j.open...)
+	}
+	return judgeCredentialLists(j.bad, j.good, badReason, goodReason, "")
+}
+
 // holdsPrivateKey reports whether there is a private key in the file, by what was read
 // of it or else by its name.
 func holdsPrivateKey(f node.CredentialFile) bool {

@@ -27,7 +27,9 @@ var credentialChecks = []Check{
 	registryCredentialsClosed,
 	userDataClosed,
 	kubeProxyKubeconfigClosed,
+	kubeProxyKubeconfigKept,
 	controlPlaneFilesClosed,
+	controlPlaneFilesKept,
 	cniFilesClosed,
 }
 
@@ -57,26 +59,22 @@ func judgeKeys(s node.CredentialState, g Given) Finding {
 	if !lookedForCredentials(s) {
 		return unsaid(credentialsUnsaid)
 	}
-	var bad, good []string
+	j := fileJudge{declared: g.Profile.Credentials}
 	for _, f := range slices.Concat(s.Kubelet, s.Cluster, s.System) {
 		ssh := strings.HasPrefix(f.Path, "/etc/ssh/")
 		if f.Type != node.Regular || ssh || !slices.Contains([]string{"pem", "token", "password", "encryption-key"}, f.Kind) {
 			continue
 		}
-		max := uint32(0o600)
+		limit := uint32(forRoot)
 		if f.Kind == "pem" && !holdsPrivateKey(f) {
-			max = 0o644
+			limit = forAll
 		}
-		faults := credentialFaults(f, max, g.Profile.Credentials)
-		bad = append(bad, faults...)
-		if len(faults) == 0 {
-			good = append(good, credentialText(f))
-		}
+		j.judge(f, limit)
 	}
-	if len(bad)+len(good) == 0 {
+	if !j.any() {
 		return unknown(unreadCode, fmt.Sprintf("a kubelet runs, and none of its keys was found in the %d places that were looked at", len(s.Looked)))
 	}
-	return judgeCredentialLists(bad, good, "these are open to more than root", fmt.Sprintf("%d keys, certificates and tokens are open to root alone, certificates readable", len(good)), "")
+	return j.finding("these are open to more than root", fmt.Sprintf("%d keys, certificates and tokens are open to root alone, certificates readable", len(j.good)))
 }
 
 var noAdminCredentials = Check{

@@ -275,17 +275,25 @@ func TestKubeProxyKubeconfigClosed(t *testing.T) {
 		return withFact(aWorker(node.CredentialState{Cluster: f}), node.ControlPlane, node.ControlPlaneState{Runs: "no", Proxy: how})
 	}
 	gke := aCredential("/var/lib/kube-proxy/kubeconfig", "kubeconfig", ofKind("token"))
-	testJudge(t, kubeProxyKubeconfigClosed, []judgedRow{
+	link := node.CredentialFile{Path: "/var/lib/kube-proxy/kubeconfig", Kind: "kubeconfig", Type: node.Symlink, Link: "/mnt/proxy", Mode: 0o777}
+	rows := []judgedRow{
+		{name: "a link to a file that may be written", facts: proxy("absent", link, aCredential("/mnt/proxy", "kubeconfig", withMode(0o666, 0, 0))), want: "fail open"},
+		{name: "a link to a closed file", facts: proxy("host", link, aCredential("/mnt/proxy", "kubeconfig")), want: "pass closed"},
+		{name: "a link to a file that was not looked at", facts: proxy("absent", link), want: "unknown unread"},
+		{name: "a link to nothing", facts: proxy("host", node.CredentialFile{Path: "/var/lib/kube-proxy/kubeconfig", Kind: "kubeconfig", Type: node.Symlink, Mode: 0o777}), want: "unknown unread"},
+		{name: "another user's", facts: proxy("host", aCredential("/var/lib/kube-proxy/kubeconfig", "kubeconfig", withMode(0o600, 1000, 0))), want: "fail open"},
 		{name: "GKE", facts: proxy("host", gke), want: "pass closed"},
-		{name: "readable", facts: proxy("host", aCredential("/var/lib/kube-proxy/kubeconfig", "kubeconfig", withMode(0o644, 0, 0))), want: "fail open"},
-		{name: "k3s", facts: proxy("absent", aCredential("/var/lib/rancher/k3s/agent/kubeproxy.kubeconfig", "kubeconfig", withMode(0o644, 0, 0))), want: "fail open"},
+		{name: "k3s, writable", facts: proxy("absent", aCredential("/var/lib/rancher/k3s/agent/kubeproxy.kubeconfig", "kubeconfig", withMode(0o664, 0, 0))), want: "fail open"},
 		{name: "kubeadm: a ConfigMap", facts: proxy("pod"), want: "not-applicable in-cluster"},
 		{name: "Cilium in its place", facts: proxy("absent"), want: "not-applicable no-kube-proxy"},
 		{name: "Cilium in its place, as far as a part of the machine shows", facts: withFact(proxy("absent"), node.OS, node.System{PIDNamespace: "other"}), want: "unknown part-of-machine"},
 		{name: "on the host, with a file somewhere else", facts: proxy("host"), want: "unknown unread"},
 		{name: "fact missing", facts: withoutCredentials(), want: "unknown fact-denied"},
 		{name: "gap", facts: aWorker(node.CredentialState{Cluster: credentialFiles(gke)}, credentialGap("cluster")), want: "unknown gap-denied"},
-	})
+	}
+	readable := proxy("host", aCredential("/var/lib/kube-proxy/kubeconfig", "kubeconfig", withMode(0o644, 0, 0)))
+	testJudge(t, kubeProxyKubeconfigClosed, append(rows, judgedRow{name: "readable", facts: readable, want: "fail open"}))
+	testJudge(t, kubeProxyKubeconfigKept, append(rows, judgedRow{name: "readable", facts: readable, want: "pass closed"}))
 }
 
 func TestControlPlaneFilesClosed(t *testing.T) {
@@ -300,13 +308,26 @@ func TestControlPlaneFilesClosed(t *testing.T) {
 		return node.CredentialState{Etcd: credentialFiles(node.CredentialFile{Path: "/var/lib/etcd", Kind: "folder", Type: node.Directory, Mode: m, UID: uid})}
 	}
 	talos := profiles.Profile{Credentials: profiles.Credentials{Owners: []profiles.CredentialOwner{{Path: "/var/lib/etcd", UID: 60}}}}
-	testJudge(t, controlPlaneFilesClosed, []judgedRow{
+	linked := func(change ...func(*node.CredentialFile)) node.CredentialState {
+		s := state()
+		s.Cluster = credentialFiles(node.CredentialFile{Path: "/etc/kubernetes/admin.conf", Kind: "kubeconfig", Type: node.Symlink, Link: "/mnt/a", Mode: 0o777}, aCredential("/mnt/a", "kubeconfig", change...))
+		return s
+	}
+	lost := linked()
+	lost.Cluster = lost.Cluster[:1]
+	twice := linked()
+	twice.Cluster = append(twice.Cluster, node.CredentialFile{Path: "/etc/kubernetes/super-admin.conf", Kind: "kubeconfig", Type: node.Symlink, Link: "/mnt/a", Mode: 0o777})
+	rows := []judgedRow{
+		{name: "admin.conf is a link to a file that may be written", facts: withControlPlane(aWorker(linked(withMode(0o666, 0, 0)))), want: "fail open"},
+		{name: "admin.conf is a link to a closed file", facts: withControlPlane(aWorker(linked())), want: "pass closed"},
+		{name: "admin.conf is a link to a file that was not looked at", facts: withControlPlane(aWorker(lost)), want: "unknown unread"},
+		{name: "two links to one file", facts: withControlPlane(aWorker(twice)), want: "pass closed", items: []string{"/etc/kubernetes/manifests/kube-apiserver.yaml 0600 0:0", "/mnt/a 0600 0:0", "/var/lib/etcd 0700 0:0"}},
+		{name: "a manifest that a group writes", facts: withControlPlane(aWorker(state(withMode(0o664, 0, 0)))), want: "fail open"},
+		{name: "a user's manifest", facts: withControlPlane(aWorker(state(withMode(0o600, 1000, 0)))), want: "fail open"},
 		{name: "kubeadm", facts: withControlPlane(aWorker(state())), want: "pass closed"},
-		{name: "a manifest that everybody reads", facts: withControlPlane(aWorker(state(withMode(0o644, 0, 0)))), want: "fail open", items: []string{"/etc/kubernetes/manifests/kube-apiserver.yaml: mode 0644 is more than 0600"}},
 		{name: "etcd's data open", facts: withControlPlane(aWorker(etcd(0o755, 0))), want: "fail open"},
 		{name: "etcd's data of Talos' user", profile: talos, facts: withControlPlane(aWorker(etcd(0o700, 60))), want: "pass closed"},
 		{name: "etcd's data of a user", facts: withControlPlane(aWorker(etcd(0o700, 1000))), want: "fail open"},
-		{name: "k3s.yaml that everybody reads", facts: withControlPlane(aWorker(node.CredentialState{Cluster: credentialFiles(aCredential("/etc/rancher/k3s/k3s.yaml", "kubeconfig", withMode(0o644, 0, 0)))})), want: "fail open"},
 		{name: "none of its files", facts: withControlPlane(aWorker(node.CredentialState{})), want: "unknown unread"},
 		{name: "etcd runs, and keeps its data elsewhere", facts: withFact(aWorker(func() node.CredentialState { s := state(); s.Etcd = nil; return s }()), node.ControlPlane,
 			node.ControlPlaneState{Runs: "yes", Parts: []node.ControlPlanePart{{Name: "etcd", By: "process"}}, Proxy: "pod"}), want: "unknown unread"},
@@ -314,7 +335,15 @@ func TestControlPlaneFilesClosed(t *testing.T) {
 		{name: "role unknown", facts: withRoleUnknown(aWorker(state())), want: "unknown unread"},
 		{name: "fact missing", facts: lacking(withControlPlane(aWorker(state())), node.Credentials, node.Denied, "permission denied"), want: "unknown fact-denied"},
 		{name: "gap", facts: withControlPlane(aWorker(state(), credentialGap("staticPods"))), want: "unknown gap-denied"},
-	})
+	}
+	readable := withControlPlane(aWorker(state(withMode(0o644, 0, 0))))
+	k3s := withControlPlane(aWorker(node.CredentialState{Cluster: credentialFiles(aCredential("/etc/rancher/k3s/k3s.yaml", "kubeconfig", withMode(0o644, 0, 0)))}))
+	testJudge(t, controlPlaneFilesClosed, append(rows,
+		judgedRow{name: "a manifest that everybody reads", facts: readable, want: "fail open", items: []string{"/etc/kubernetes/manifests/kube-apiserver.yaml: mode 0644 is more than 0600"}},
+		judgedRow{name: "k3s.yaml that everybody reads", facts: k3s, want: "fail open"}))
+	testJudge(t, controlPlaneFilesKept, append(rows,
+		judgedRow{name: "a manifest that everybody reads", facts: readable, want: "pass closed"},
+		judgedRow{name: "k3s.yaml that everybody reads", facts: k3s, want: "pass closed"}))
 }
 
 func TestCNIFilesClosed(t *testing.T) {
