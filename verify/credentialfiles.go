@@ -101,9 +101,9 @@ func ownerDeclared(f node.CredentialFile, declared profiles.Credentials) bool {
 	return f.UID == 0 || slices.ContainsFunc(declared.Owners, func(o profiles.CredentialOwner) bool { return o.UID == f.UID && matches(f.Path, o.Path) })
 }
 
-// readersOf says who but root (or a declared owner, or the owner of a home) can
+// readersOf says who but root (or a declared owner, or one that mayOwn it) can
 // read a file, as its mode and the folders above it allow; "" for nobody.
-func readersOf(f node.CredentialFile, s node.CredentialState, declared profiles.Credentials) string {
+func readersOf(f node.CredentialFile, s node.CredentialState, declared profiles.Credentials, mayOwn func(node.CredentialFile, node.CredentialState) bool) string {
 	if placeNames(declared.Readable, f.Path) {
 		return ""
 	}
@@ -113,7 +113,7 @@ func readersOf(f node.CredentialFile, s node.CredentialState, declared profiles.
 		}
 	}
 	switch {
-	case !ownerDeclared(f, declared) && !inOwnHome(f, s):
+	case !ownerDeclared(f, declared) && !mayOwn(f, s):
 		return fmt.Sprintf("%s: user %d owns it", f.Path, f.UID)
 	case f.Mode&0o006 != 0:
 		return fmt.Sprintf("%s: mode %04o lets every user read or write it", f.Path, f.Mode)
@@ -127,6 +127,20 @@ func readersOf(f node.CredentialFile, s node.CredentialState, declared profiles.
 // file's own owner: a home directory.
 func inOwnHome(f node.CredentialFile, s node.CredentialState) bool {
 	return slices.ContainsFunc(s.Folders, func(d node.Folder) bool { return d.UID == f.UID && d.Path != "/" && below(f.Path, d.Path) })
+}
+
+// pathsTo are the paths that lead to each file of these lists, by the file's own: that
+// one, and those of the links to it.
+func pathsTo(lists ...[]node.CredentialFile) map[string][]string {
+	paths := map[string][]string{}
+	for _, f := range slices.Concat(lists...) {
+		at := f.Path
+		if f.Type == node.Symlink {
+			at = f.Link
+		}
+		paths[at] = append(paths[at], f.Path)
+	}
+	return paths
 }
 
 // nodeRole is whether a control plane runs on the node.

@@ -127,7 +127,7 @@ func manifestDamage(check, what string, mode uint32) Damage {
 }
 
 // aPrivateKey is one as a capture holds it.
-const aPrivateKey = "-----BEGIN EC PRIVATE KEY-----\nRedacted: plain\n\n-----END EC PRIVATE KEY-----\n"
+const aPrivateKey = "-----BEGIN EC PRIVATE KEY-----\nPublic: 0123456789abcdef\nRedacted: plain\n\n-----END EC PRIVATE KEY-----\n"
 
 // soundCredentials puts what a worker answers on which the kubelet's own
 // credentials lie, closed, and no others.
