@@ -21,8 +21,12 @@ var btrfsPropertyOff = Attack{
 	Do: func(g *InGuest) error {
 		return first(setSubvolume(g, false), writes("/.snapshots/1/snapshot", nil), writes("/", unix.EROFS))
 	},
-	Undo:  func(g *InGuest) error { return setSubvolume(g, true) },
-	Level: 0,
+	Undo: func(g *InGuest) error { return setSubvolume(g, true) },
+	Changes: []Change{
+		{"image-read-only", "pass read-only", "fail writable-subvolume"},
+	},
+	Level:    0,
+	Mutation: Mutation{File: "verify/image.go", Old: "case !v.Subvolumes[i].ReadOnly:", New: "case false:", Check: "image-read-only"},
 }
 
 var btrfsMountWritable = Attack{
@@ -31,7 +35,17 @@ var btrfsMountWritable = Attack{
 	Shapes: []string{"btrfs-snapshot"},
 	Do:     func(*InGuest) error { return first(remountRoot(0), writes("/", unix.EROFS)) },
 	Undo:   func(*InGuest) error { return remountBind("/", unix.MS_RDONLY) },
-	Level:  0,
+	Changes: []Change{
+		{"image-read-only", "pass read-only", "fail writable-mount"},
+		{"kernel-from-current-image", "pass current", "fail outside-image"},
+		{"mappings-from-image", "pass from-image", "fail no-image"},
+		{"modules-from-image", "pass from-image", "fail outside-image"},
+		{"mount-namespaces-agree", "pass agree", "not-applicable no-image"},
+		{"no-undeclared-writable-exec", "pass declared-only", "fail undeclared"},
+		{"processes-from-image", "pass from-image", "fail no-image"},
+	},
+	Level:    0,
+	Mutation: Mutation{File: "verify/image.go", Old: "case !p.ReadOnly() && !imageType(p.Type):", New: "case false:", Check: "image-read-only"},
 }
 
 var btrfsBoth = Attack{
@@ -40,7 +54,17 @@ var btrfsBoth = Attack{
 	Shapes: []string{"btrfs-snapshot"},
 	Do:     func(g *InGuest) error { return first(setSubvolume(g, false), remountRoot(0), writes("/", nil)) },
 	Undo:   func(g *InGuest) error { return first(remountBind("/", unix.MS_RDONLY), setSubvolume(g, true)) },
-	Level:  0,
+	Changes: []Change{
+		{"image-read-only", "pass read-only", "fail writable-mount"},
+		{"kernel-from-current-image", "pass current", "fail outside-image"},
+		{"mappings-from-image", "pass from-image", "fail no-image"},
+		{"modules-from-image", "pass from-image", "fail outside-image"},
+		{"mount-namespaces-agree", "pass agree", "not-applicable no-image"},
+		{"no-undeclared-writable-exec", "pass declared-only", "fail undeclared"},
+		{"processes-from-image", "pass from-image", "fail no-image"},
+	},
+	Level:    0,
+	Mutation: Mutation{File: "verify/image.go", Old: "outcome { return f.readOnly(p) }", New: "outcome { return outcome{verdict: Pass} }", Check: "image-read-only"},
 }
 
 // setSubvolume sets the read-only property of the booted snapshot, through a mount

@@ -43,12 +43,13 @@ var remountSquashfs = Attack{
 }
 
 var remountExt4 = Attack{
-	Name:   "remount-rw-ext4",
-	What:   "mount -o remount,rw / of an ext4 that was mounted read-only",
-	Shapes: []string{"ro-ext4"},
-	Do:     func(*InGuest) error { return first(remountRoot(0), writes("/", nil)) },
-	Undo:   func(*InGuest) error { return remountRoot(unix.MS_RDONLY) },
-	Level:  0,
+	Name:     "remount-rw-ext4",
+	What:     "mount -o remount,rw / of an ext4 that was mounted read-only",
+	Shapes:   []string{"ro-ext4"},
+	Do:       func(*InGuest) error { return first(remountRoot(0), writes("/", nil)) },
+	Undo:     func(*InGuest) error { return remountRoot(unix.MS_RDONLY) },
+	Level:    0,
+	Mutation: Mutation{File: "verify/image.go", Old: "case !p.ReadOnly() && !imageType(p.Type):", New: "case false:", Check: "image-read-only"},
 }
 
 // imagePath is where the verified image of a guest is mounted.

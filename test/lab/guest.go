@@ -42,7 +42,7 @@ const (
 // the machine off.
 func Guest(args []string) {
 	stage := "initramfs"
-	if len(args) > 1 {
+	if len(args) > 1 && args[0] != "/init" { // which has the words after "--" of the command line
 		stage = args[1]
 	}
 	if stage == confinedStage {

@@ -41,7 +41,7 @@ func buildVerityUsr(b *Builder, _ map[string]string) (Boot, error) {
 	usr := b.Tree("usr")
 	usr.Err = first(usr.Err, t.Err)
 	usr.do(func() error { return first(os.Remove(usr.Dir), os.Rename(t.path("usr"), usr.Dir), t.Mkdir("usr").Err) })
-	image, err := b.Ext4("usr.img", "USR-A", 96, usr, "-O", "^has_journal", "-m", "0", "-U", verityUUID)
+	image, err := b.Ext4("usr.img", "USR-A", 96, usr, "-b", "4096", "-O", "^has_journal", "-m", "0", "-U", verityUUID)
 	if err != nil {
 		return Boot{}, err
 	}
