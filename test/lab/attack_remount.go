@@ -43,11 +43,20 @@ var remountSquashfs = Attack{
 }
 
 var remountExt4 = Attack{
-	Name:     "remount-rw-ext4",
-	What:     "mount -o remount,rw / of an ext4 that was mounted read-only",
-	Shapes:   []string{"ro-ext4"},
-	Do:       func(*InGuest) error { return first(remountRoot(0), writes("/", nil)) },
-	Undo:     func(*InGuest) error { return remountRoot(unix.MS_RDONLY) },
+	Name:   "remount-rw-ext4",
+	What:   "mount -o remount,rw / of an ext4 that was mounted read-only",
+	Shapes: []string{"ro-ext4"},
+	Do:     func(*InGuest) error { return first(remountRoot(0), writes("/", nil)) },
+	Undo:   func(*InGuest) error { return remountRoot(unix.MS_RDONLY) },
+	Changes: []Change{
+		{"image-read-only", "pass read-only", "fail writable-mount"},
+		{"image-unmodified", "pass unmodified", "not-applicable no-image"},
+		{"image-unwritable", "fail writable-backing", "not-applicable not-offered"},
+		{"mappings-from-image", "pass from-image", "fail no-image"},
+		{"modules-from-image", "pass from-image", "fail outside-image"},
+		{"mount-namespaces-agree", "pass agree", "not-applicable no-image"},
+		{"processes-from-image", "pass from-image", "fail no-image"},
+	},
 	Level:    0,
 	Mutation: Mutation{File: "verify/image.go", Old: "case !p.ReadOnly() && !imageType(p.Type):", New: "case false:", Check: "image-read-only"},
 }

@@ -35,6 +35,7 @@ func buildVerityInitramfs(b *Builder, _ map[string]string) (Boot, error) {
 	s := System{ID: "bottlerocket", Name: "Bottlerocket", Version: "1.0.0", More: "VARIANT_ID=metal-k8s-1.33\nBUILD_ID=00000001\nVENDOR_NAME=Laboratory\n"}
 	t := b.Tree("root").Base(b, s).Mkdir("local", ".bottlerocket", "usr/libexec/cni", "usr/share/licenses", "usr/share/bottlerocket")
 	t.File("usr/share/bottlerocket/application-inventory.json", 0o644, `{"Content":[]}`+"\n")
+	t.File("etc/passwd", 0o644, "root:x:0:0:root:/root:/sbin/nologin\nnobody:x:65534:65534:nobody:/:/sbin/nologin\n")
 	licenses := b.path("licenses.squashfs")
 	t.do(func() error {
 		_, err := b.Squashfs("licenses.squashfs", b.Tree("licenses").File("lab", 0o644, "none\n"))
