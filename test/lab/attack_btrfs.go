@@ -26,7 +26,7 @@ var btrfsPropertyOff = Attack{
 		{"image-read-only", "pass read-only", "fail writable-subvolume"},
 	},
 	Level:    0,
-	Mutation: Mutation{File: "verify/image.go", Old: "case !v.Subvolumes[i].ReadOnly:", New: "case false:", Check: "image-read-only"},
+	Mutation: Mutation{File: "verify/image.go", Old: "return o // the property holds", New: "return outcome{verdict: Pass} // the property holds", Check: "image-read-only"},
 }
 
 var btrfsMountWritable = Attack{
