@@ -122,6 +122,9 @@ var DeepImage = Source[DeepState]{
 func readDeepImage(_ context.Context, h *Host) (DeepState, []Gap, error) {
 	v := DeepState{Devices: []DeepDevice{}, Files: []DeepFiles{}}
 	asked, err := ask[DeepAsked](h, AskDeep, "")
+	if err != nil && codeOf(err) == NotRecorded {
+		asked, err = DeepAsked{"no"}, nil // whoever took the capture did not ask, or could not yet
+	}
 	if v.Asked = asked.Asked; err != nil || v.Asked != "yes" {
 		return v, nil, err
 	}

@@ -36,17 +36,25 @@ var imageContentIntact = Check{
 		},
 	},
 	ImageOnly: true,
-	Judge: imageJudge(func(f *imageFacts) Judge {
+	Judge: whereAsked(imageJudge(func(f *imageFacts) Judge {
 		return On2(node.Mounts, node.DeepImage, func(m []node.Mount, deep node.DeepState, g Given) Finding {
-			switch deep.Asked {
-			case "yes":
-				return f.on(m, g, func() Finding { return f.intact(deep) })
-			case "no":
-				return notApplicable("not-asked", "nobody asked for the image to be read again, which takes --deep: until then a bad block that nobody has read is not known")
+			if deep.Asked != "yes" {
+				return unsaid("whether anybody asked for the image to be read again")
 			}
-			return unsaid("whether anybody asked for the image to be read again")
+			return f.on(m, g, func() Finding { return f.intact(deep) })
 		})
-	}),
+	})),
+}
+
+// whereAsked is a judge of what was read again, where somebody asked for that: where
+// nobody did, that alone is all there is to say.
+func whereAsked(judge Judge) Judge {
+	return Judge{judge.reads, func(facts node.Facts, g Given) Finding {
+		if deep, _, missing := node.DeepImage.Of(facts); missing == nil && deep.Asked == "no" {
+			return notApplicable("not-asked", "nobody asked for the image to be read again, which takes --deep: a bad block that nobody has read yet is not known")
+		}
+		return judge.decide(facts, g)
+	}}
 }
 
 // intact judges what was read again. A bad block fails wherever it is: what the

@@ -64,7 +64,8 @@ func TestImageContentIntact(t *testing.T) {
 		{name: "nobody asked in a container", facts: deep(imageNode{profile: "generic", mounts: debian().mounts, devices: debian().devices, system: node.System{Init: "systemd", PIDNamespace: "other"}}, node.DeepState{Asked: "no"}), want: "not-applicable not-asked"},
 		{name: "asked in a container", facts: deep(imageNode{profile: "generic", mounts: debian().mounts, devices: debian().devices, system: node.System{Init: "systemd", PIDNamespace: "other"}}, yes()), want: "unknown not-the-host"},
 		{name: "nobody said whether anybody asked", profile: of("flatcar"), facts: deep(flatcar(), node.DeepState{}), want: "unknown unread"},
-		{name: "a capture from before there was this", profile: of("flatcar"), facts: lacking(flatcar().facts(t), node.DeepImage, node.NotRecorded, "the capture holds no answer to this"), want: "unknown fact-not-recorded"},
+		{name: "a capture without an answer", profile: of("flatcar"), facts: lacking(flatcar().facts(t), node.DeepImage, node.NotRecorded, "the capture holds no answer to this"), want: "unknown fact-not-recorded"},
+		{name: "nobody asked, and the mounts are not known", profile: of("flatcar"), facts: lacking(deep(flatcar(), node.DeepState{Asked: "no"}), node.Mounts, node.Malformed, "the mount table is cut"), want: "not-applicable not-asked"},
 		{name: "it was interrupted", profile: of("flatcar"), facts: lacking(flatcar().facts(t), node.DeepImage, node.Blocked, "context canceled"), want: "unknown fact-blocked"},
 
 		{name: "Container-Optimized OS", profile: of("cos"), facts: deep(cos(), yes(whole("oemroot", hashA), whole("vroot", hashB))), want: "pass intact"},

@@ -46,7 +46,7 @@ func Open(name string) (*Input, error) {
 		return nil, fmt.Errorf("opening %q: %w", name, err)
 	}
 	defer unix.Close(fd)
-	in, err := reopen(fd, nil)
+	in, err := reopen(fd, true, nil)
 	if err != nil {
 		return nil, fmt.Errorf("opening %q: %w", name, err)
 	}
@@ -56,7 +56,7 @@ func Open(name string) (*Input, error) {
 // reopen opens for reading what a descriptor of O_PATH leads to, if it is a
 // regular file or a block device and want agrees. To open anything else can do
 // something.
-func reopen(fd int, want func(unix.Stat_t) bool) (*Input, error) {
+func reopen(fd int, direct bool, want func(unix.Stat_t) bool) (*Input, error) {
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
 		return nil, err
@@ -66,9 +66,12 @@ func reopen(fd int, want func(unix.Stat_t) bool) (*Input, error) {
 		return nil, errors.New("it is not the block device or file that was expected")
 	}
 	self := "/proc/self/fd/" + strconv.Itoa(fd)
-	in := &Input{direct: true}
+	in := &Input{}
 	var err error
 	for _, flags := range []int{unix.O_DIRECT | unix.O_NOATIME, unix.O_DIRECT, unix.O_NOATIME, 0} {
+		if flags&unix.O_DIRECT != 0 && !direct {
+			continue
+		}
 		in.direct = flags&unix.O_DIRECT != 0
 		in.fd, err = unix.Open(self, flags|unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 		// Not every file system has O_DIRECT, and O_NOATIME is for the owner.
@@ -116,7 +119,8 @@ func (in *Input) ReadAt(buf []byte, offset int64) (int, error) {
 			return 0, io.EOF
 		}
 		if !in.direct {
-			// Nobody reads it again soon: the node's own work keeps its page cache.
+			// The image is larger than what the node's own work keeps in memory. Pages that a
+			// program has mapped stay.
 			_ = unix.Fadvise(in.fd, offset, int64(n), unix.FADV_DONTNEED)
 		}
 		return n, nil
@@ -145,7 +149,7 @@ func (a *asking) openDevice(dev string) (*Input, error) {
 			return nil, refused(name, err)
 		}
 		defer unix.Close(fd)
-		in, err := reopen(fd, func(st unix.Stat_t) bool {
+		in, err := reopen(fd, true, func(st unix.Stat_t) bool {
 			return st.Mode&unix.S_IFMT == unix.S_IFBLK && fmt.Sprintf("%d:%d", unix.Major(st.Rdev), unix.Minor(st.Rdev)) == dev
 		})
 		if err != nil {
@@ -228,7 +232,9 @@ func (a *asking) openFile(of string) (*Input, error) {
 		return nil, refused("/"+of, err)
 	}
 	defer unix.Close(fd)
-	in, err := reopen(fd, func(st unix.Stat_t) bool {
+	// A file with fs-verity is read through the page cache whatever one asks for:
+	// what is said to be direct would only stay there.
+	in, err := reopen(fd, false, func(st unix.Stat_t) bool {
 		return st.Mode&unix.S_IFMT == unix.S_IFREG && st.Ino == info.Ino && fmt.Sprintf("%d:%d", unix.Major(st.Dev), unix.Minor(st.Dev)) == info.Dev
 	})
 	if err != nil {
