@@ -34,7 +34,7 @@ func Ask(ctx context.Context, h *node.Host, root string, options Options) {
 
 type asking struct {
 	node.KernelAPI
-	ctx     context.Context //nolint:containedctx // a question has none, and this one takes minutes
+	ctx     context.Context // a question has none, and this one takes minutes
 	fs      node.FS
 	root    string
 	options Options

@@ -199,7 +199,7 @@ func TestOpenDevice(t *testing.T) {
 	if n, err := fill(in, buf, 0); n != len(buf) || err != nil || !in.direct {
 		t.Errorf("read %d bytes, direct %t: %v", n, in.direct, err)
 	}
-	if n, err := in.ReadAt(buf, in.Size()/page*page+page); n != 0 || err != io.EOF {
+	if n, err := in.ReadAt(buf, in.Size()/page*page+page); n != 0 || !errors.Is(err, io.EOF) {
 		t.Errorf("behind its end: read %d bytes, %v, want its end", n, err)
 	}
 }

@@ -69,11 +69,11 @@ func (w *walk) folder(of string, depth int) error {
 		return &node.Error{Op: "listing", Name: w.result.Path, Code: node.TooLarge, Detail: fmt.Sprintf("more than %d entries", maxObjects)}
 	}
 	for _, e := range entries {
-		err := error(nil)
-		switch name := of + "/" + e.Name; e.Type {
-		case node.Directory:
+		var err error
+		name := of + "/" + e.Name
+		if e.Type == node.Directory {
 			err = w.folder(name, depth+1)
-		case node.Regular:
+		} else if e.Type == node.Regular {
 			_, err = w.file(name)
 		}
 		if err != nil && !node.IsAbsent(err) { // objects that nothing uses any more are removed

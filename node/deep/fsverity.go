@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"hash"
 	"io"
@@ -76,7 +77,7 @@ func (m *merkle) readFrom(ctx context.Context, in pages, size int64, paces *pace
 	padded := make([]byte, m.block)
 	for {
 		piece, err := stream.next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {

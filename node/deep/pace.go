@@ -12,7 +12,7 @@ const tick = 20 * time.Millisecond
 // pace keeps all that is read of one device to a limit. What was not read in time
 // is not caught up with.
 type pace struct {
-	ctx    context.Context //nolint:containedctx // of the reading that it is for
+	ctx    context.Context // of the reading that it is for
 	ticker *time.Ticker    // nil for no limit
 	each   int64           // bytes a tick
 	mu     sync.Mutex      // of left: data and tree are read at the same time

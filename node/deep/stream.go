@@ -47,7 +47,7 @@ func fill(in pages, buf []byte, offset int64) (int, error) {
 
 // stream reads a device from its start, ahead of who hashes it.
 type stream struct {
-	ctx   context.Context //nolint:containedctx // of the reading
+	ctx   context.Context // of the reading
 	full  chan chunk
 	spare chan []byte
 	stop  context.CancelFunc
