@@ -25,7 +25,7 @@ var imageContentIntact = Check{
 	Help: Help{
 		Why: "The kernel compares a block with its hash when somebody reads it. What was overwritten on the disk and not read yet is not known to anybody: the status stays V until the block is needed, which can be when the node has to start the program that was in it.",
 		How: "seaworthy scan --deep reads the devices below dm-verity, not through it, so that nothing is cached and the kernel's own status stays as it is. Every data block and every block of the hash tree is hashed by this program and compared up to the root hash of the kernel's table; whether that is the one that was booted, cmdline-matches-mapping says. " +
-			"The first block that differs is named with its offset. Of a composefs with verity=require, the image file and every object with fs-verity are read, and their digests computed and compared with those that the kernel holds reads to. " +
+			"The first block that differs is named with its offset. Where the table has ignore_zero_blocks, blocks that are zeros by their hash are not compared: the kernel does not read them either. Of a composefs with verity=require, the image file and every object with fs-verity are read, and their digests computed and compared with those that the kernel holds reads to. " +
 			"Nobody asks for it by default, for it reads as much as the image is large; the agent never does. What a disk cannot read is unknown. seaworthy verity proves an image that is not booted.",
 		Remedy: map[string]string{
 			"":              "Take the node out of service and keep its disk: a block that differs was written by somebody, or the disk is failing. Install the image anew.",

@@ -242,6 +242,27 @@ func TestProveOneDevice(t *testing.T) {
 	}
 }
 
+// Where the table says ignore_zero_blocks, as Bottlerocket's does, the kernel reads
+// no block whose hash is that of zeros: what lies there on the disk is no matter.
+func TestProveIgnoresZeroBlocks(t *testing.T) {
+	for _, options := range [][]string{nil, {"--format=0"}} {
+		data := noise(300 * 4096)
+		clear(data[50*4096 : 60*4096])
+		m := format(t, data, options...)
+		m.data[55*4096+9] = 1
+		m.wantBad(t, &node.BadBlock{Of: node.BadData, Device: "data", Block: 55, Offset: 55 * 4096}, "a block of zeros")
+		m.table.Args = []string{"restart_on_corruption", "ignore_zero_blocks"}
+		if d := m.prove(t); !d.Whole() {
+			t.Errorf("%v: got %+v, want it whole", options, d)
+		}
+		m.data[61*4096] ^= 1
+		m.wantBad(t, &node.BadBlock{Of: node.BadData, Device: "data", Block: 61, Offset: 61 * 4096}, "a block of data")
+		m.data[61*4096] ^= 1
+		clear(m.data[61*4096 : 62*4096]) // zeros where there should be none
+		m.wantBad(t, &node.BadBlock{Of: node.BadData, Device: "data", Block: 61, Offset: 61 * 4096}, "a block of data")
+	}
+}
+
 // What is no tree that could be read is refused before anything is read.
 func TestProveRefuses(t *testing.T) {
 	good := node.VerityTarget{Version: 1, DataBlockSize: 4096, HashBlockSize: 4096, DataBlocks: 2, Algorithm: "sha256", RootHash: strings.Repeat("ab", 32), Salt: "-"}
