@@ -2,6 +2,9 @@ package main
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
+	"io"
 	"log/slog"
 	"runtime/debug"
 	"time"
@@ -46,6 +49,16 @@ func (a *agent) gather(ctx context.Context) wire.Report {
 	a.tell(verify.NewReport(wire.BuildVersion(), a.checks, facts, profile, at))
 	a.footprint(at)
 	return report
+}
+
+// write is a collector that writes each report to w as one line of JSON.
+func (a *agent) write(w io.Writer) func(context.Context, wire.Report) (wire.Ack, error) {
+	return func(_ context.Context, r wire.Report) (wire.Ack, error) {
+		if err := json.NewEncoder(w).Encode(r); err != nil {
+			return wire.Ack{}, fmt.Errorf("writing the report: %w", err)
+		}
+		return wire.Ack{Received: a.now().UTC()}, nil
+	}
 }
 
 // tell logs a report: all that is wrong the first time, later what changed.

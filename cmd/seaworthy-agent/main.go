@@ -23,6 +23,9 @@ import (
 	"github.com/seaworthy/seaworthy/verify"
 )
 
+// stdout is the collector that reports are written to standard output for.
+const stdout = "-"
+
 // The exit codes.
 const (
 	exitGood  = 0
@@ -48,6 +51,7 @@ type options struct {
 const usage = `seaworthy-agent reads the node it runs on and reports to a collector.
 
   seaworthy-agent --collector http://collector.example:8440
+  seaworthy-agent --collector - --once     what it would report, as JSON
 
 It only reads: it opens no port, starts no program and writes nothing. What it
 sees and what changed since also stands in its log, in words.
@@ -72,7 +76,7 @@ func run(args []string, out, errOut io.Writer) int {
 		<-ctx.Done()
 		stop()
 	}()
-	if err := work(ctx, o, logger(o, errOut)); err != nil {
+	if err := work(ctx, o, logger(o, errOut), out); err != nil {
 		fmt.Fprintf(errOut, "seaworthy-agent: %v\n", err)
 		return exitBroke
 	}
@@ -83,7 +87,7 @@ func parse(args []string, out io.Writer) (options, error) {
 	var o options
 	f := flag.NewFlagSet("seaworthy-agent", flag.ContinueOnError)
 	f.SetOutput(io.Discard)
-	f.StringVar(&o.collector, "collector", "", "report to the collector at `URL`")
+	f.StringVar(&o.collector, "collector", "", "report to the collector at `URL`; - writes the reports to standard output, a line of JSON each")
 	f.DurationVar(&o.interval, "interval", wire.DefaultInterval, "report every `TIME`")
 	f.StringVar(&o.root, "root", "/", "read the node whose / is mounted at `DIR`")
 	f.BoolVar(&o.once, "once", false, "report once and end; exit 0 when the collector has acknowledged")
@@ -120,7 +124,7 @@ func (o options) check(rest []string) error {
 	if o.collector == "" {
 		return errors.New("--collector is missing: where should the reports go?")
 	}
-	if u, err := url.Parse(o.collector); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+	if u, err := url.Parse(o.collector); o.collector != stdout && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
 		return fmt.Errorf("--collector %q: it is an address like https://collector.example:8440", o.collector)
 	}
 	if o.interval < time.Second || o.interval > wire.MaxInterval {
@@ -152,8 +156,8 @@ func logger(o options, w io.Writer) *slog.Logger {
 	return slog.New(slog.NewTextHandler(w, h))
 }
 
-// work reports until ctx is done, or once.
-func work(ctx context.Context, o options, log *slog.Logger) error {
+// work reports until ctx is done, or once. Reports for standard output go to out.
+func work(ctx context.Context, o options, log *slog.Logger, out io.Writer) error {
 	host, err := hostfs.Machine(o.root)
 	if err != nil {
 		return err
@@ -166,21 +170,24 @@ func work(ctx context.Context, o options, log *slog.Logger) error {
 		return err
 	}
 	a := &agent{options: o, host: host, checks: verify.Checks(), profiles: all, log: log, now: time.Now}
-	client := wire.Client{URL: o.collector}
+	send := wire.Client{URL: o.collector}.Send
+	if o.collector == stdout {
+		send = a.write(out)
+	}
 	log.Info("started", "version", wire.BuildVersion(), "collector", o.collector, "interval", o.interval, "root", o.root, "systemd", o.systemd)
 	if o.once {
 		report := a.gather(ctx)
 		if report.Node == "" {
 			return errors.New("gathering facts: the host does not say its name; give it one with --node")
 		}
-		ack, err := client.Send(ctx, report)
+		ack, err := send(ctx, report)
 		if err != nil {
 			return err
 		}
 		log.Info("the collector has the report", "received", ack.Received)
 		return nil
 	}
-	r := wire.Reporter{Gather: a.gather, Send: client.Send, Interval: o.interval, Now: time.Now, Event: a.event}
+	r := wire.Reporter{Gather: a.gather, Send: send, Interval: o.interval, Now: time.Now, Event: a.event}
 	r.Run(ctx)
 	log.Info("stopped")
 	return nil

@@ -1,0 +1,159 @@
+//go:build linux
+
+package lab
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// Builder makes the disks of one guest.
+type Builder struct {
+	Ctx    context.Context
+	Cache  *Cache
+	Dir    string // for what is made
+	Kernel Kernel
+	Agent  string // the programs under test
+	CLI    string
+	Guest  string // process 1 of the guest
+}
+
+// Tree is a new tree of the guest's.
+func (b *Builder) Tree(name string) *Tree { return NewTree(b.Ctx, filepath.Join(b.Dir, name)) }
+
+func (b *Builder) path(name string) string { return filepath.Join(b.Dir, name) }
+
+// Squashfs makes a squashfs of a tree that is not compressed, so that an attack
+// finds what it looks for.
+func (b *Builder) Squashfs(name string, t *Tree) (string, error) {
+	if t.Err != nil {
+		return "", t.Err
+	}
+	out := b.path(name)
+	return out, run(b.Ctx, "mksquashfs", t.Dir, out, "-noappend", "-all-root", "-noI", "-noD", "-noF", "-noX", "-mkfs-time", "0", "-all-time", "0", "-quiet", "-no-progress")
+}
+
+// Erofs makes an erofs of a tree, not compressed.
+func (b *Builder) Erofs(name string, t *Tree) (string, error) {
+	if t.Err != nil {
+		return "", t.Err
+	}
+	out := b.path(name)
+	return out, run(b.Ctx, "mkfs.erofs", "--quiet", "-T0", "--all-root", out, t.Dir)
+}
+
+// Ext4 makes an ext4 of this many MiB with the content of a tree, which may be
+// nil.
+func (b *Builder) Ext4(name, label string, size int64, t *Tree, options ...string) (string, error) {
+	out := b.path(name)
+	args := append([]string{"-q", "-F", "-L", label}, options...)
+	if t != nil {
+		if t.Err != nil {
+			return "", t.Err
+		}
+		args = append(args, "-d", t.Dir)
+	}
+	if err := b.Blank(out, size); err != nil {
+		return "", err
+	}
+	return out, run(b.Ctx, "mkfs.ext4", append(args, out)...)
+}
+
+// Blank makes a file of this many MiB without content.
+func (b *Builder) Blank(path string, size int64) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	return first(f.Truncate(size<<20), f.Close())
+}
+
+// Verity is a file system image with its hash tree behind it.
+type Verity struct {
+	Path       string
+	RootHash   string
+	Salt       string
+	DataBlocks int64 // of 4096 bytes
+	HashStart  int64 // of the tree, in blocks of 4096 bytes from the start of the file
+}
+
+// verityUUID and veritySalt are the same in every image, so that equal content
+// makes equal disks.
+const verityUUID = "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee"
+
+var veritySalt = strings.Repeat("ab", 32)
+
+// Verity appends a hash tree with its superblock to an image.
+func (b *Builder) Verity(path string) (Verity, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return Verity{}, err
+	}
+	blocks := (info.Size() + 4095) / 4096
+	if err := os.Truncate(path, blocks*4096); err != nil {
+		return Verity{}, err
+	}
+	out, err := output(b.Ctx, "veritysetup", "format", "--uuid="+verityUUID, "--salt="+veritySalt,
+		"--data-blocks="+strconv.FormatInt(blocks, 10), "--hash-offset="+strconv.FormatInt(blocks*4096, 10), path, path)
+	if err != nil {
+		return Verity{}, err
+	}
+	v := Verity{Path: path, Salt: veritySalt, DataBlocks: blocks, HashStart: blocks + 1}
+	for line := range strings.Lines(out) {
+		if hash, ok := strings.CutPrefix(line, "Root hash:"); ok {
+			v.RootHash = strings.TrimSpace(hash)
+		}
+	}
+	if v.RootHash == "" {
+		return v, fmt.Errorf("veritysetup said no root hash: %s", out)
+	}
+	return v, nil
+}
+
+// Table is the device-mapper table line of the image on a device, with optional
+// arguments.
+func (v Verity) Table(device string, args ...string) string {
+	table := fmt.Sprintf("0 %d verity 1 %s %s 4096 4096 %d %d sha256 %s %s", v.DataBlocks*8, device, device, v.DataBlocks, v.HashStart, v.RootHash, v.Salt)
+	if len(args) > 0 {
+		table += fmt.Sprintf(" %d %s", len(args), strings.Join(args, " "))
+	}
+	return table
+}
+
+// MarkedBlock is the block of 4096 bytes that the marked file begins in.
+func (v Verity) MarkedBlock() (int64, error) {
+	b, err := os.ReadFile(v.Path)
+	if err != nil {
+		return 0, err
+	}
+	at := bytes.Index(b, []byte(mark))
+	if at < 0 {
+		return 0, fmt.Errorf("%s does not have the marked file as it is", v.Path)
+	}
+	return int64(at) / 4096, nil
+}
+
+// bootModules are what every guest needs before it finds its disks.
+var bootModules = []string{"virtio_pci", "virtio_blk"}
+
+// Initramfs makes an initramfs with the guest program as /init, the tools that
+// shapes are set up with, and the modules.
+func (b *Builder) Initramfs(name string, more func(*Tree), modules ...string) (string, error) {
+	t := b.Tree(name+".tree").Merged().Mkdir("proc", "sys", "dev", "run", "tmp", "etc", "newroot")
+	t.Busybox(busyboxTools...).Program("/sbin/dmsetup", "usr/sbin").Program("/sbin/veritysetup", "usr/sbin").Copy(b.Guest, "init", 0o755)
+	order := t.Modules(b.Kernel, "usr/lib/modules/ko", append(bootModules, modules...)...)
+	t.File("usr/lib/modules/load", 0o644, strings.Join(order, "\n")+"\n")
+	if more != nil {
+		more(t)
+	}
+	if t.Err != nil {
+		return "", t.Err
+	}
+	out := b.path(name)
+	return out, run(b.Ctx, "sh", "-c", `cd "$1" && find . | LC_ALL=C sort | cpio -o -H newc --quiet >"$2"`, "sh", t.Dir, out)
+}

@@ -1,0 +1,67 @@
+//go:build linux
+
+package lab
+
+import (
+	"fmt"
+	"time"
+)
+
+// Shape is a kind of guest: how its disks are made, how its root is set up, and
+// what it looks like once it is up.
+type Shape struct {
+	Name string // "cos-create"
+	Like string // the systems whose shape it has
+	What string // how the root is made, in a sentence for docs/proven.md
+
+	Series  string   // of the kernel, "6.12"
+	Modules []string // that the initramfs loads, beside those of the disks
+	Memory  int      // MiB; 0 stands for 512
+	Slow    bool     // it is left out of the short form
+
+	// Build makes the disks and says with what the guest boots. Kernel, Initrd and
+	// Memory that it leaves empty are those that every guest has.
+	Build func(b *Builder, options map[string]string) (Boot, error)
+	// Boot runs in the initramfs and mounts the root at a folder.
+	Boot func(g *InGuest, at string) error
+	// Up runs in the root before its services.
+	Up func(g *InGuest) error
+
+	// Profile and Level are what the guest must be found to be.
+	Profile string
+	Level   int
+}
+
+// ShapeNamed returns the shape of this name.
+func ShapeNamed(name string) (Shape, error) {
+	for _, s := range Shapes() {
+		if s.Name == name {
+			return s, nil
+		}
+	}
+	return Shape{}, fmt.Errorf("no shape is called %q", name)
+}
+
+// Start makes the disks of a guest, boots it and returns what left it.
+func (b *Builder) Start(s Shape, plan Plan, limit time.Duration) (*Result, error) {
+	boot, err := s.Build(b, plan.Options)
+	if err != nil {
+		return nil, fmt.Errorf("making the disks of %s: %w", s.Name, err)
+	}
+	if boot.Kernel == "" {
+		boot.Kernel = b.Kernel.Image()
+	}
+	if boot.Memory == 0 {
+		boot.Memory = max(s.Memory, 512)
+	}
+	if boot.Initrd == "" {
+		if boot.Initrd, err = b.Initramfs("initrd.img", nil, s.Modules...); err != nil {
+			return nil, fmt.Errorf("making the initramfs of %s: %w", s.Name, err)
+		}
+	}
+	plan.Shape = s.Name
+	if plan.Node == "" {
+		plan.Node = "guest"
+	}
+	return b.Run(boot, plan, limit)
+}
