@@ -1,0 +1,220 @@
+//go:build linux
+
+package lab
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// ostreeSysroot is what ostree's own program makes of the physical root, with
+// sysroot.readonly=true and without composefs.
+var ostreeSysroot = Shape{
+	Name:   "ostree-sysroot",
+	Like:   "Fedora CoreOS before 41, RHCOS before 4.19",
+	What:   "an ostree deployment on ext4, set up by ostree-prepare-root and ostree-remount: /usr and /sysroot read-only, / an immutable directory",
+	Series: "6.12",
+	Build: func(b *Builder, _ map[string]string) (Boot, error) {
+		d, err := b.deploy("40")
+		if err != nil {
+			return Boot{}, err
+		}
+		return d.boot("ostree-prepare-root")
+	},
+	Boot:    bootOstree,
+	Up:      upOstree,
+	Profile: "fedora-coreos",
+	Level:   1,
+}
+
+// The names of a deployment as Fedora CoreOS has them. Debian's ostree-boot is of
+// 2022, as was that of Fedora CoreOS 37: it leaves /run/ostree-booted empty and
+// asks ostree-remount in the root to make /sysroot read-only.
+const (
+	stateroot  = "fedora-coreos"
+	ostreeRef  = "fedora/x86_64/coreos/stable"
+	deployPath = "ostree/deploy/" + stateroot + "/deploy"
+)
+
+// deployed is a physical root with one ostree deployment.
+type deployed struct {
+	b        *Builder
+	sysroot  *Tree  // the physical root
+	bootPart *Tree  // /boot, a file system of its own
+	dir      string // of the deployment, in the sysroot
+	target   string // of ostree= on the command line
+}
+
+// deploy commits a tree to a new repository and deploys it, with the host's
+// ostree.
+func (b *Builder) deploy(major string) (*deployed, error) {
+	t, err := b.ostreeTree(major)
+	if err != nil {
+		return nil, err
+	}
+	d := &deployed{b: b, sysroot: b.Tree("sysroot"), bootPart: b.Tree("boot")}
+	sysroot := d.sysroot.Dir
+	repo := "--repo=" + sysroot + "/ostree/repo"
+	// A deployment's own directory is immutable, which outlives no mkfs and would
+	// outlive the test: the guest sets it.
+	os.Setenv("OSTREE_SYSROOT_DEBUG", "mutable-deployments")
+	for _, args := range [][]string{
+		{"admin", "init-fs", sysroot},
+		{"admin", "os-init", "--sysroot=" + sysroot, stateroot},
+		{repo, "config", "set", "sysroot.readonly", "true"},
+		{repo, "remote", "add", "--no-gpg-verify", "fedora", "https://ostree.invalid"},
+		{repo, "commit", "--branch=" + ostreeRef, "--tree=dir=" + t.Dir, "--timestamp=2024-11-09T00:00:00Z", "--add-metadata-string=version=" + major + ".20241109.3.0"},
+		{repo, "refs", "--create=fedora:" + ostreeRef, ostreeRef},
+		{"admin", "deploy", "--sysroot=" + sysroot, "--os=" + stateroot, "--karg=mitigations=auto,nosmt", "--karg=ignition.platform.id=qemu",
+			"--karg=root=LABEL=root", "--karg=rw", "fedora:" + ostreeRef},
+	} {
+		if err := run(b.Ctx, "ostree", args...); err != nil {
+			return nil, err
+		}
+	}
+	dirs, err := filepath.Glob(filepath.Join(sysroot, deployPath, "*.0"))
+	if err != nil || len(dirs) != 1 {
+		return nil, fmt.Errorf("the deployments are %v: %w", dirs, err)
+	}
+	targets, err := filepath.Glob(sysroot + "/ostree/boot.?/" + stateroot + "/*/0")
+	if err != nil || len(targets) != 1 {
+		return nil, fmt.Errorf("the boot links are %v: %w", targets, err)
+	}
+	d.dir, d.target = strings.TrimPrefix(dirs[0], sysroot+"/"), strings.TrimPrefix(targets[0], sysroot)
+	// /boot is a partition of its own, and an empty folder of the physical root.
+	if err := first(os.Remove(d.bootPart.Dir), os.Rename(sysroot+"/boot", d.bootPart.Dir), os.Mkdir(sysroot+"/boot", 0o755)); err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// ostreeTree is the tree that is committed: configuration below /usr/etc, data
+// nowhere, and links for all else that is written.
+func (b *Builder) ostreeTree(major string) (*Tree, error) {
+	t := b.Tree("tree").Base(b, System{
+		ID: "fedora", Name: "Fedora CoreOS", Version: major,
+		More: "VARIANT_ID=coreos\nOSTREE_VERSION='" + major + ".20241109.3.0'\n",
+	}, append([]string{"erofs"}, bootModules...)...)
+	t.Program("/usr/bin/ostree", "usr/bin")
+	if t.Err != nil {
+		return nil, t.Err
+	}
+	remount, err := b.bootProgram("ostree-remount")
+	if err != nil {
+		return nil, err
+	}
+	t.Copy(remount, "usr/lib/ostree/ostree-remount", 0o755)
+	t.do(func() error { return t.libraries(remount, nil) })
+	t.Copy(b.Kernel.Image(), "usr/lib/modules/"+b.Kernel.Release+"/vmlinuz", 0o644)
+	t.do(func() error { return os.Rename(t.path("etc"), t.path("usr/etc")) })
+	for _, name := range []string{"home", "opt", "srv", "mnt", "root"} {
+		t.do(func() error { return os.Remove(t.path(name)) })
+	}
+	for name, target := range map[string]string{"home": "var/home", "opt": "var/opt", "srv": "var/srv", "mnt": "var/mnt", "root": "var/roothome", "ostree": "sysroot/ostree"} {
+		t.Link(target, name)
+	}
+	return t.Mkdir("sysroot", "boot"), t.Err
+}
+
+// bootProgram is a program of Debian's ostree-boot.
+func (b *Builder) bootProgram(name string) (string, error) {
+	dir, err := b.Cache.Package(b.Ctx, "ostree-boot")
+	return filepath.Join(dir, "usr/lib/ostree", name), err
+}
+
+// boot makes the disks of a deployment, and an initramfs with these programs of
+// ostree's.
+func (d *deployed) boot(programs ...string) (Boot, error) {
+	b := d.b
+	root, err := b.Ext4("root.img", "root", 288, d.sysroot, "-b", "4096", "-O", "verity")
+	if err != nil {
+		return Boot{}, err
+	}
+	part, err := b.Ext4("boot.img", "boot", 32, d.bootPart)
+	if err != nil {
+		return Boot{}, err
+	}
+	initrd, err := b.Initramfs("initrd.img", func(t *Tree) {
+		for _, name := range programs {
+			program, err := b.bootProgram(name)
+			t.do(func() error { return err }).Copy(program, "usr/lib/ostree/"+name, 0o755)
+			t.do(func() error { return t.libraries(program, nil) })
+		}
+	}, "erofs", "overlay", "loop")
+	return Boot{
+		Disks:  []Disk{{"root", root}, {"boot", part}},
+		Initrd: initrd,
+		Cmdline: "BOOT_IMAGE=(hd0,gpt3)/ostree/vmlinuz-" + b.Kernel.Release + " mitigations=auto,nosmt ignition.platform.id=qemu ostree=" + d.target +
+			" root=LABEL=root rw rootflags=prjquota",
+	}, err
+}
+
+// bootedDeployment resolves ostree= on the command line below a physical root.
+func bootedDeployment(sysroot string) (string, error) {
+	cmdline, err := os.ReadFile("/proc/cmdline")
+	if err != nil {
+		return "", err
+	}
+	for _, word := range strings.Fields(string(cmdline)) {
+		if target, ok := strings.CutPrefix(word, "ostree="); ok {
+			return filepath.EvalSymlinks(sysroot + target)
+		}
+	}
+	return "", fmt.Errorf("no ostree= in %q", cmdline)
+}
+
+// bootOstree makes the deployment's directory immutable, as it is on every real
+// system, and lets ostree do the rest.
+func bootOstree(g *InGuest, at string) error {
+	if err := mount(g.Disk("root"), at, "ext4", unix.MS_RELATIME, ""); err != nil {
+		return err
+	}
+	dir, err := bootedDeployment(at)
+	if err != nil {
+		return err
+	}
+	return first(setImmutable(dir, true), g.Quiet("/usr/lib/ostree/ostree-prepare-root", at))
+}
+
+// immutableFlag is FS_IMMUTABLE_FL of the kernel's include/uapi/linux/fs.h.
+const immutableFlag = 0x10
+
+// setImmutable is chattr +i or -i on a folder.
+func setImmutable(dir string, on bool) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	flags, err := unix.IoctlGetUint32(int(f.Fd()), unix.FS_IOC_GETFLAGS)
+	if err != nil {
+		return fmt.Errorf("reading the attributes of %s: %w", dir, err)
+	}
+	if flags &^= immutableFlag; on {
+		flags |= immutableFlag
+	}
+	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, f.Fd(), unix.FS_IOC_SETFLAGS, uintptr(unsafe.Pointer(&flags))); errno != 0 {
+		return fmt.Errorf("setting the attributes of %s: %w", dir, errno)
+	}
+	return nil
+}
+
+// upOstree does what units do in the root: ostree-remount.service, var.mount as
+// ostree's generator makes it, boot.mount and tmp.mount.
+func upOstree(g *InGuest) error {
+	const open = unix.MS_NOSUID | unix.MS_NODEV
+	return first(
+		g.Quiet("/usr/lib/ostree/ostree-remount"),
+		unix.Mount("/sysroot/ostree/deploy/"+stateroot+"/var", "/var", "", unix.MS_BIND, ""),
+		mount(g.Disk("boot"), "/boot", "ext4", unix.MS_RDONLY|open, ""),
+		mount("tmpfs", "/tmp", "tmpfs", open, "mode=1777"),
+		sharedMemory(),
+		os.MkdirAll("/var/tmp", 0o1777),
+		os.MkdirAll("/var/roothome", 0o700),
+	)
+}
