@@ -20,7 +20,8 @@ var ostreeSysroot = Shape{
 	What:   "an ostree deployment on ext4, set up by ostree-prepare-root and ostree-remount: /usr and /sysroot read-only, / an immutable directory",
 	Series: "6.12",
 	Build: func(b *Builder, _ map[string]string) (Boot, error) {
-		d, err := b.deploy("40")
+		t := b.ostreeTree("40").Program("/usr/bin/ostree", "usr/bin")
+		d, err := b.deploy("40", b.bootPrograms(t, "ostree-remount"))
 		if err != nil {
 			return Boot{}, err
 		}
@@ -52,10 +53,9 @@ type deployed struct {
 
 // deploy commits a tree to a new repository and deploys it, with the host's
 // ostree.
-func (b *Builder) deploy(major string) (*deployed, error) {
-	t, err := b.ostreeTree(major)
-	if err != nil {
-		return nil, err
+func (b *Builder) deploy(major string, t *Tree) (*deployed, error) {
+	if t.Err != nil {
+		return nil, t.Err
 	}
 	d := &deployed{b: b, sysroot: b.Tree("sysroot"), bootPart: b.Tree("boot")}
 	sysroot := d.sysroot.Dir
@@ -95,36 +95,32 @@ func (b *Builder) deploy(major string) (*deployed, error) {
 
 // ostreeTree is the tree that is committed: configuration below /usr/etc, data
 // nowhere, and links for all else that is written.
-func (b *Builder) ostreeTree(major string) (*Tree, error) {
+func (b *Builder) ostreeTree(major string) *Tree {
 	t := b.Tree("tree").Base(b, System{
 		ID: "fedora", Name: "Fedora CoreOS", Version: major,
 		More: "VARIANT_ID=coreos\nOSTREE_VERSION='" + major + ".20241109.3.0'\n",
 	}, append([]string{"erofs"}, bootModules...)...)
-	t.Program("/usr/bin/ostree", "usr/bin")
-	if t.Err != nil {
-		return nil, t.Err
-	}
-	remount, err := b.bootProgram("ostree-remount")
-	if err != nil {
-		return nil, err
-	}
-	t.Copy(remount, "usr/lib/ostree/ostree-remount", 0o755)
-	t.do(func() error { return t.libraries(remount, nil) })
-	t.Copy(b.Kernel.Image(), "usr/lib/modules/"+b.Kernel.Release+"/vmlinuz", 0o644)
+	modules := "usr/lib/modules/" + b.Kernel.Release
+	t.Copy(b.Kernel.Image(), modules+"/vmlinuz", 0o644)
+	t.File(modules+"/initramfs.img", 0o644, "in place of the initramfs, which the laboratory gives to the machine itself\n")
 	t.do(func() error { return os.Rename(t.path("etc"), t.path("usr/etc")) })
 	for _, name := range []string{"home", "opt", "srv", "mnt", "root"} {
 		t.do(func() error { return os.Remove(t.path(name)) })
 	}
-	for name, target := range map[string]string{"home": "var/home", "opt": "var/opt", "srv": "var/srv", "mnt": "var/mnt", "root": "var/roothome", "ostree": "sysroot/ostree"} {
-		t.Link(target, name)
-	}
-	return t.Mkdir("sysroot", "boot"), t.Err
+	t.Link("var/home", "home").Link("var/opt", "opt").Link("var/srv", "srv").Link("var/mnt", "mnt").Link("var/roothome", "root")
+	return t.Link("sysroot/ostree", "ostree").Mkdir("sysroot", "boot")
 }
 
-// bootProgram is a program of Debian's ostree-boot.
-func (b *Builder) bootProgram(name string) (string, error) {
+// bootPrograms puts programs of Debian's ostree-boot into a tree.
+func (b *Builder) bootPrograms(t *Tree, names ...string) *Tree {
 	dir, err := b.Cache.Package(b.Ctx, "ostree-boot")
-	return filepath.Join(dir, "usr/lib/ostree", name), err
+	t.do(func() error { return err })
+	for _, name := range names {
+		program := filepath.Join(dir, "usr/lib/ostree", name)
+		t.Copy(program, "usr/lib/ostree/"+name, 0o755)
+		t.do(func() error { return t.libraries(program, nil) })
+	}
+	return t
 }
 
 // boot makes the disks of a deployment, and an initramfs with these programs of
@@ -139,13 +135,7 @@ func (d *deployed) boot(programs ...string) (Boot, error) {
 	if err != nil {
 		return Boot{}, err
 	}
-	initrd, err := b.Initramfs("initrd.img", func(t *Tree) {
-		for _, name := range programs {
-			program, err := b.bootProgram(name)
-			t.do(func() error { return err }).Copy(program, "usr/lib/ostree/"+name, 0o755)
-			t.do(func() error { return t.libraries(program, nil) })
-		}
-	}, "erofs", "overlay", "loop")
+	initrd, err := b.Initramfs("initrd.img", func(t *Tree) { b.bootPrograms(t, programs...) }, "erofs", "overlay", "loop")
 	return Boot{
 		Disks:  []Disk{{"root", root}, {"boot", part}},
 		Initrd: initrd,
@@ -204,12 +194,18 @@ func setImmutable(dir string, on bool) error {
 	return nil
 }
 
-// upOstree does what units do in the root: ostree-remount.service, var.mount as
-// ostree's generator makes it, boot.mount and tmp.mount.
+// upOstree does what systemd does in the root: shared mounts, without which "ostree
+// admin unlock" would change its own mount namespace only, ostree-remount.service,
+// and what is next.
 func upOstree(g *InGuest) error {
+	return first(unix.Mount("", "/", "", unix.MS_REC|unix.MS_SHARED, ""), g.Quiet("/usr/lib/ostree/ostree-remount"), coreosMounts(g))
+}
+
+// coreosMounts are var.mount, as ostree's generator makes it, boot.mount and
+// tmp.mount.
+func coreosMounts(g *InGuest) error {
 	const open = unix.MS_NOSUID | unix.MS_NODEV
 	return first(
-		g.Quiet("/usr/lib/ostree/ostree-remount"),
 		unix.Mount("/sysroot/ostree/deploy/"+stateroot+"/var", "/var", "", unix.MS_BIND, ""),
 		mount(g.Disk("boot"), "/boot", "ext4", unix.MS_RDONLY|open, ""),
 		mount("tmpfs", "/tmp", "tmpfs", open, "mode=1777"),

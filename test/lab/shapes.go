@@ -7,6 +7,8 @@ func Shapes() []Shape {
 	return []Shape{
 		verityCreate,
 		ostreeSysroot,
+		composefsVerity,
+		composefsPlain,
 		rwExt4,
 	}
 }
