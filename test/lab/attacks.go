@@ -6,5 +6,15 @@ package lab
 func Attacks() []Attack {
 	return []Attack{
 		overlayUsr,
+		ostreeUnlock,
+		ostreeTransient,
+		ostreeHotfix,
+		sysrootWritable,
+		objectsWritable,
+		composefsTwice,
+		composefsNotRequired,
+		composefsBareImage,
+		objectRefused,
+		objectRead,
 	}
 }

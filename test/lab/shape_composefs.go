@@ -195,17 +195,12 @@ func bootComposefs(g *InGuest, at string, verity bool) error {
 	if err := mount(device.Name(), lower, "erofs", unix.MS_RDONLY, "noacl"); err != nil {
 		return err
 	}
-	options := [][2]string{{"source", "composefs"}, {"metacopy", "on"}, {"redirect_dir", "on"}}
-	if verity && g.Plan.Options["verity"] != "off" {
-		options = append(options, [2]string{"verity", "require"})
-	}
-	options = append(options, [2]string{"lowerdir+", lower}, [2]string{"datadir+", "/sysroot/" + objectsDir})
 	booted := vardict(
 		pairEntry("backing-root-device-inode", stat.Dev, stat.Ino), boolEntry("root.transient", false),
 		boolEntry("composefs", true), boolEntry("composefs.verity", verity), boolEntry("sysroot-ro", true),
 	)
 	return first(
-		mountOverlay(at, options),
+		mountOverlay(at, composefsOptions(lower, verity && g.Plan.Options["verity"] != "off")),
 		unix.Unmount(lower, unix.MNT_DETACH),
 		unix.Mount(dir+"/etc", at+"/etc", "", unix.MS_BIND, ""),
 		unix.Mount("/sysroot/ostree/deploy/"+stateroot+"/var", "/sysroot/ostree/deploy/"+stateroot+"/var", "", unix.MS_BIND, ""),
@@ -213,6 +208,16 @@ func bootComposefs(g *InGuest, at string, verity bool) error {
 		unix.Mount("", at+"/sysroot", "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY|unix.MS_RELATIME, ""),
 		os.WriteFile("/run/ostree-booted", booted, 0o644),
 	)
+}
+
+// composefsOptions are the options of the overlay, in the order in which composefs
+// sets them.
+func composefsOptions(names string, verity bool) [][2]string {
+	options := [][2]string{{"source", "composefs"}, {"metacopy", "on"}, {"redirect_dir", "on"}}
+	if verity {
+		options = append(options, [2]string{"verity", "require"})
+	}
+	return append(options, [2]string{"lowerdir+", names}, [2]string{"datadir+", "/sysroot/" + objectsDir})
 }
 
 // sealObjects enables fs-verity on all objects that are files.
