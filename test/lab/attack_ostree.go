@@ -4,10 +4,12 @@ package lab
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -88,8 +90,8 @@ var (
 		Name:   "sysroot-writable",
 		What:   "/sysroot, the disk of which /usr is a part, is remounted writable; /usr stays read-only",
 		Shapes: []string{"ostree-sysroot"},
-		Do:     func(*InGuest) error { return bindFlags("/sysroot", 0) },
-		Undo:   func(*InGuest) error { return bindFlags("/sysroot", unix.MS_RDONLY) },
+		Do:     func(*InGuest) error { return sysrootFlags(0) },
+		Undo:   func(*InGuest) error { return sysrootFlags(unix.MS_RDONLY) },
 		Changes: []Change{
 			{"image-read-only", "pass read-only", "fail writable-elsewhere"},
 			{"no-undeclared-writable-exec", "pass declared-only", "fail undeclared"},
@@ -104,8 +106,8 @@ var (
 		Name:   "objects-writable",
 		What:   "/sysroot, which holds the objects below composefs, is remounted writable",
 		Shapes: []string{"composefs-verity", "composefs-plain"},
-		Do:     func(*InGuest) error { return bindFlags("/sysroot", 0) },
-		Undo:   func(*InGuest) error { return bindFlags("/sysroot", unix.MS_RDONLY) },
+		Do:     func(*InGuest) error { return sysrootFlags(0) },
+		Undo:   func(*InGuest) error { return sysrootFlags(unix.MS_RDONLY) },
 		Changes: []Change{
 			{"image-read-only", "pass read-only", "fail writable-mount"},
 			{"no-undeclared-writable-exec", "pass declared-only", "fail undeclared"},
@@ -114,9 +116,10 @@ var (
 	}
 )
 
-// bindFlags sets the flags of a mount, and none of its file system.
-func bindFlags(path string, flags uintptr) error {
-	return unix.Mount("", path, "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RELATIME|flags, "")
+// sysrootFlags sets the flags of the mount on /sysroot, and none of its file
+// system.
+func sysrootFlags(flags uintptr) error {
+	return unix.Mount("", "/sysroot", "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RELATIME|flags, "")
 }
 
 var composefsTwice = Attack{
@@ -192,8 +195,8 @@ var (
 			if err := replaceObject(g); err != nil {
 				return err
 			}
-			if b, err := os.ReadFile(MarkedFile); !errors.Is(err, unix.EIO) {
-				return fmt.Errorf("reading the file whose object was replaced: %q and %v, not %w", b[:min(len(b), 40)], err, unix.EIO)
+			if err := markedBegins(replaced); !errors.Is(err, unix.EIO) {
+				return fmt.Errorf("the file whose object was replaced is not refused with EIO: %w", cmp.Or(err, errors.New("it is read")))
 			}
 			return nil
 		},
@@ -209,10 +212,7 @@ var (
 			if err := replaceObject(g); err != nil {
 				return err
 			}
-			if b, err := os.ReadFile(MarkedFile); err != nil || string(b[:len(replaced)]) != replaced {
-				return fmt.Errorf("reading the file whose object was replaced: %q and %v", b[:min(len(b), 40)], err)
-			}
-			return nil
+			return markedBegins(replaced)
 		},
 		Undo:  restoreObject,
 		Level: 2,
@@ -257,20 +257,26 @@ func replaceObject(g *InGuest) error {
 
 func restoreObject(g *InGuest) error {
 	err := onDisk(g, func(root string) error {
-		kept, err := filepath.Glob(filepath.Join(root, objectsDir, "??/*"+aside))
-		if err != nil || len(kept) != 1 {
-			return fmt.Errorf("objects that were put aside: %v, %w", kept, err)
+		kept, err := only(filepath.Join(root, objectsDir, "??/*"+aside))
+		if err != nil {
+			return err
 		}
-		return os.Rename(kept[0], kept[0][:len(kept[0])-len(aside)])
+		return os.Rename(kept, strings.TrimSuffix(kept, aside))
 	})
 	// The overlay remembers which object it opened.
 	if err := first(err, os.WriteFile("/proc/sys/vm/drop_caches", []byte("2"), 0)); err != nil {
 		return err
 	}
-	if b, err := os.ReadFile(MarkedFile); err != nil || !bytes.HasPrefix(b, []byte(mark)) {
-		return fmt.Errorf("reading the file whose object was put back: %q and %v", b[:min(len(b), 40)], err)
+	return markedBegins(mark)
+}
+
+// markedBegins reads the marked file and looks how it begins.
+func markedBegins(want string) error {
+	b, err := os.ReadFile(MarkedFile)
+	if err == nil && !bytes.HasPrefix(b, []byte(want)) {
+		err = fmt.Errorf("%s begins with %q, not with %q", MarkedFile, b[:min(len(b), 40)], want)
 	}
-	return nil
+	return err
 }
 
 // onDisk mounts the disk of the physical root once more, writable, for as long as

@@ -60,9 +60,9 @@ func (b *Builder) deploy(major string, t *Tree) (*deployed, error) {
 	d := &deployed{b: b, sysroot: b.Tree("sysroot"), bootPart: b.Tree("boot")}
 	sysroot := d.sysroot.Dir
 	repo := "--repo=" + sysroot + "/ostree/repo"
-	// A deployment's own directory is immutable, which outlives no mkfs and would
-	// outlive the test: the guest sets it.
-	os.Setenv("OSTREE_SYSROOT_DEBUG", "mutable-deployments")
+	// A deployment's own directory is immutable, which mkfs does not copy and which
+	// would keep it here for ever: the guest sets it.
+	ostree := []string{"OSTREE_SYSROOT_DEBUG=mutable-deployments", "ostree"}
 	for _, args := range [][]string{
 		{"admin", "init-fs", sysroot},
 		{"admin", "os-init", "--sysroot=" + sysroot, stateroot},
@@ -73,24 +73,36 @@ func (b *Builder) deploy(major string, t *Tree) (*deployed, error) {
 		{"admin", "deploy", "--sysroot=" + sysroot, "--os=" + stateroot, "--karg=mitigations=auto,nosmt", "--karg=ignition.platform.id=qemu",
 			"--karg=root=LABEL=root", "--karg=rw", "fedora:" + ostreeRef},
 	} {
-		if err := run(b.Ctx, "ostree", args...); err != nil {
+		if err := run(b.Ctx, "env", append(ostree, args...)...); err != nil {
 			return nil, err
 		}
 	}
-	dirs, err := filepath.Glob(filepath.Join(sysroot, deployPath, "*.0"))
-	if err != nil || len(dirs) != 1 {
-		return nil, fmt.Errorf("the deployments are %v: %w", dirs, err)
+	dir, err := only(filepath.Join(sysroot, deployPath, "*.0"))
+	if err != nil {
+		return nil, err
 	}
-	targets, err := filepath.Glob(sysroot + "/ostree/boot.?/" + stateroot + "/*/0")
-	if err != nil || len(targets) != 1 {
-		return nil, fmt.Errorf("the boot links are %v: %w", targets, err)
+	target, err := only(sysroot + "/ostree/boot.?/" + stateroot + "/*/0")
+	if err != nil {
+		return nil, err
 	}
-	d.dir, d.target = strings.TrimPrefix(dirs[0], sysroot+"/"), strings.TrimPrefix(targets[0], sysroot)
+	d.dir, d.target = strings.TrimPrefix(dir, sysroot+"/"), strings.TrimPrefix(target, sysroot)
 	// /boot is a partition of its own, and an empty folder of the physical root.
 	if err := first(os.Remove(d.bootPart.Dir), os.Rename(sysroot+"/boot", d.bootPart.Dir), os.Mkdir(sysroot+"/boot", 0o755)); err != nil {
 		return nil, err
 	}
 	return d, nil
+}
+
+// only is the one path that matches a pattern.
+func only(pattern string) (string, error) {
+	paths, err := filepath.Glob(pattern)
+	if err == nil && len(paths) != 1 {
+		err = fmt.Errorf("%d paths match %s, not one: %q", len(paths), pattern, paths)
+	}
+	if err != nil {
+		return "", err
+	}
+	return paths[0], nil
 }
 
 // ostreeTree is the tree that is committed: configuration below /usr/etc, data
