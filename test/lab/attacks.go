@@ -20,5 +20,15 @@ func Attacks() []Attack {
 		btrfsPropertyOff,
 		btrfsMountWritable,
 		btrfsBoth,
+		ostreeUnlock,
+		ostreeTransient,
+		ostreeHotfix,
+		sysrootWritable,
+		objectsWritable,
+		composefsTwice,
+		composefsNotRequired,
+		composefsBareImage,
+		objectRefused,
+		objectRead,
 	}
 }

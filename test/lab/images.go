@@ -39,12 +39,12 @@ func (b *Builder) Squashfs(name string, t *Tree) (string, error) {
 }
 
 // Erofs makes an erofs of a tree, not compressed.
-func (b *Builder) Erofs(name string, t *Tree) (string, error) {
+func (b *Builder) Erofs(name string, t *Tree, options ...string) (string, error) {
 	if t.Err != nil {
 		return "", t.Err
 	}
 	out := b.path(name)
-	return out, run(b.Ctx, "mkfs.erofs", "--quiet", "-T0", "--all-root", out, t.Dir)
+	return out, run(b.Ctx, "mkfs.erofs", append(append([]string{"--quiet", "-T0", "--all-root"}, options...), out, t.Dir)...)
 }
 
 // Ext4 makes an ext4 of this many MiB with the content of a tree, which may be

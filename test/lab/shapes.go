@@ -13,6 +13,9 @@ func Shapes() []Shape {
 		btrfsSnapshot,
 		squashfsPlain,
 		roExt4,
+		ostreeSysroot,
+		composefsVerity,
+		composefsPlain,
 		rwExt4,
 	}
 }
