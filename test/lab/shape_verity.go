@@ -29,7 +29,7 @@ var verityCreate = Shape{
 var cosSystem = System{ID: "cos", Name: "Container-Optimized OS", Version: "1", More: "BUILD_ID=1.0.0\n"}
 
 func buildVerityCreate(b *Builder, options map[string]string) (Boot, error) {
-	t := b.Tree("root").Base(b, cosSystem).Mkdir("mnt/stateful_partition", "mnt/disks")
+	t := b.Tree("root").Base(b, cosSystem).Mkdir("mnt/stateful_partition", "mnt/disks", "usr/local/bin")
 	image, err := b.Erofs("root.img", t)
 	if err != nil {
 		return Boot{}, err
