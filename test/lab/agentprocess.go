@@ -130,7 +130,8 @@ func threadStates(pid int) (string, error) {
 
 // Usage is what a process has and has used.
 type Usage struct {
-	RSS     int64   `json:"rss"` // KiB
+	RSS     int64   `json:"rss"`  // KiB
+	Anon    int64   `json:"anon"` // KiB of these that are not pages of the program's file
 	Files   int     `json:"files"`
 	Threads int     `json:"threads"`
 	Written int64   `json:"written"` // bytes to storage: proc_pid_io(5), write_bytes
@@ -144,7 +145,7 @@ func (a *agentProcess) usage() (Usage, error) {
 	if err != nil {
 		return u, err
 	}
-	u.RSS, u.Threads = status["VmRSS"], int(status["Threads"])
+	u.RSS, u.Anon, u.Threads = status["VmRSS"], status["RssAnon"], int(status["Threads"])
 	transfers, err := fields(dir + "io")
 	if err != nil {
 		return u, err

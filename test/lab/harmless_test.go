@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 	"os"
 	"slices"
 	"strings"
@@ -28,7 +29,7 @@ const oneScan = 3*node.Deadline + 15*time.Second
 // processes come and go; with file systems that do not answer; and with processes
 // whose memory cannot be read.
 func TestHarmless(t *testing.T) {
-	scans, stormy, stuck := "20", "1", "3"
+	scans, stormy, stuck := "12", "1", "2"
 	patience := 10 * time.Minute
 	if *full {
 		scans, stormy, stuck = "1000", "10", "12"
@@ -64,8 +65,8 @@ func decoded[T any](t *testing.T, r *Result, name string) T {
 	return v
 }
 
-func median[T int | int64 | float64](of []Scanned, what func(Scanned) T) T {
-	values := make([]T, len(of))
+func median(of []Scanned, what func(Scanned) int64) int64 {
+	values := make([]int64, len(of))
 	for i, s := range of {
 		values[i] = what(s)
 	}
@@ -77,41 +78,36 @@ func median[T int | int64 | float64](of []Scanned, what func(Scanned) T) T {
 // the last.
 func judgeScans(t *testing.T, r *Result) {
 	got := decoded[Harmless](t, r, "harmless.json")
+	all := got.Scans
+	warm := all[max(4, len(all)/20):]
+	early, late := warm[:len(warm)/4], warm[len(warm)-len(warm)/4:]
+	t.Logf("%d scans in %.0f s; the first, with what is read hourly, took %.2f s of CPU", len(all), got.Seconds, all[0].CPU)
+	// flat compares a quantity early and late; grown is how much more is nothing.
+	flat := func(what string, of func(Scanned) int64, grown int64) {
+		first, last := median(early, of), median(late, of)
+		most := of(slices.MaxFunc(warm, func(a, b Scanned) int { return int(of(a) - of(b)) }))
+		t.Logf("%s: %d early, %d late, at most %d", what, first, last, most)
+		if last > first+grown {
+			t.Errorf("%s: it grows from %d to %d", what, first, last)
+		}
+	}
+	flat("resident memory in KiB", func(s Scanned) int64 { return s.RSS }, 512)
+	flat("of this not the program's own pages, in KiB", func(s Scanned) int64 { return s.Anon }, 512)
+	flat("descriptors", func(s Scanned) int64 { return int64(s.Files) }, 0)
+	flat("threads", func(s Scanned) int64 { return int64(s.Threads) }, 1)
+	flat("page cache of the guest in KiB", func(s Scanned) int64 { return s.Memory.Cache }, 256)
+	flat("memory of the guest's kernel in KiB", func(s Scanned) int64 { return s.Memory.Slab }, 1024)
 	native, err := calibrate()
 	if err != nil {
 		t.Fatal(err)
 	}
-	all := got.Scans
-	warm := all[max(4, len(all)/20):]
-	early, late := warm[:len(warm)/4], warm[len(warm)-len(warm)/4:]
-	cpu := func(of []Scanned) float64 { return (of[len(of)-1].CPU - of[0].CPU) / float64(len(of)-1) }
-	t.Logf("%d scans in %.0f s; the first took %.2f s of CPU", len(all), got.Seconds, all[0].CPU)
-
-	rss := func(s Scanned) int64 { return s.RSS }
-	first, last := median(early, rss), median(late, rss)
-	t.Logf("resident memory: %d KiB early, %d KiB late, at most %d KiB", first, last, slices.MaxFunc(warm, func(a, b Scanned) int { return int(a.RSS - b.RSS) }).RSS)
-	if last > first+first/20+512 {
-		t.Errorf("resident memory grows from %d to %d KiB", first, last)
+	cost := func(s Scanned) int64 { return int64(1000 * s.Cost) }
+	grown := median(early, cost) / 4
+	if len(all) < 100 { // the emulator shares its cores with others: few scans tell little
+		grown = math.MaxInt32
 	}
-	files := func(s Scanned) int { return s.Files }
-	first2, last2 := median(early, files), median(late, files)
-	t.Logf("descriptors: %d early, %d late", first2, last2)
-	if last2 > first2 {
-		t.Errorf("descriptors are left: %d early, %d late", first2, last2)
-	}
-	threads := func(s Scanned) int { return s.Threads }
-	first2, last2 = median(early, threads), median(late, threads)
-	most := slices.MaxFunc(all, func(a, b Scanned) int { return a.Threads - b.Threads }).Threads
-	t.Logf("threads: %d early, %d late, at most %d", first2, last2, most)
-	if last2 > first2+1 || most > 16 {
-		t.Errorf("threads grow: %d early, %d late, at most %d", first2, last2, most)
-	}
-	early2, late2 := cpu(early), cpu(late)
-	t.Logf("CPU of a scan, emulated: %.0f ms early, %.0f ms late: %.1f units of %.0f ms; a unit is %.1f ms here, which makes a scan %.1f ms",
-		1000*early2, 1000*late2, late2/got.Unit, 1000*got.Unit, 1000*native, 1000*late2/got.Unit*native)
-	if late2 > 1.25*early2+0.01 {
-		t.Errorf("a scan takes more CPU as time goes on: %.0f ms, then %.0f ms", 1000*early2, 1000*late2)
-	}
+	flat("CPU of a scan, in thousandths of that of a hundred reads of a status", cost, grown)
+	t.Logf("a hundred such reads take %.1f ms here, which makes a scan %.1f ms", 1000*native, float64(median(late, cost))*native)
 	for i, s := range all {
 		if s.Written != 0 {
 			t.Errorf("after scan %d the agent has written %d bytes to storage", i+1, s.Written)
@@ -128,18 +124,9 @@ func judgeScans(t *testing.T, r *Result) {
 			t.Errorf("disk %s: %d sectors were written", name, d.Written)
 		}
 	}
-	cache := func(s Scanned) int64 { return s.Memory.Cache }
-	slab := func(s Scanned) int64 { return s.Memory.Slab }
-	t.Logf("page cache, from empty: %d KiB before, %d after the first scan, %d early, %d late, %d when the agent is gone; slab %d, %d, %d KiB",
-		got.Before.Cache, all[0].Memory.Cache, median(early, cache), median(late, cache), got.After.Cache, got.Before.Slab, median(early, slab), median(late, slab))
-	if grown := median(late, cache) - median(early, cache); grown > 256 {
-		t.Errorf("the page cache grows by %d KiB as scans go on", grown)
-	}
+	t.Logf("page cache, from empty: %d KiB before, %d after the first scan, %d when the agent is gone", got.Before.Cache, all[0].Memory.Cache, got.After.Cache)
 	if grown := got.After.Cache - got.Before.Cache; grown > 64<<10 {
 		t.Errorf("the agent filled the page cache with %d KiB", grown)
-	}
-	if grown := median(late, slab) - median(early, slab); grown > 1024 {
-		t.Errorf("the kernel's own memory grows by %d KiB as scans go on", grown)
 	}
 	t.Logf("ended %.1f s after SIGTERM: %s", got.Stopped, got.How)
 	if got.How != "exit status 0" {
@@ -151,8 +138,8 @@ func judgeScans(t *testing.T, r *Result) {
 	}
 }
 
-// intact are the findings that an unrest made otherwise than unknown, with what
-// they are: there must be none.
+// invented are the findings that an unrest made otherwise than unknown: there must
+// be none.
 func invented(calm, unrest verify.Report) []string {
 	var out []string
 	for _, c := range Changed(calm, unrest) {
@@ -206,11 +193,20 @@ func newly(before, after []string) []string {
 	return slices.DeleteFunc(slices.Clone(after), func(s string) bool { return slices.Contains(before, s) })
 }
 
+// some logs how many lines there are, and the first of them.
+func some(t *testing.T, what string, lines []string) {
+	t.Helper()
+	t.Logf("%s: %d", what, len(lines))
+	for _, line := range lines[:min(len(lines), 4)] {
+		t.Logf("    %s", line)
+	}
+}
+
 func judgeStorm(t *testing.T, r *Result) {
 	got := decoded[Storm](t, r, "storm.json")
 	for _, name := range slices.Sorted(maps.Keys(got.Rates)) {
 		t.Logf("%s: %.0f a second", name, got.Rates[name])
-		if got.Rates[name] < 10 {
+		if got.Rates[name] < 5 {
 			t.Errorf("%s: %.1f a second is no storm", name, got.Rates[name])
 		}
 	}
@@ -223,7 +219,7 @@ func judgeStorm(t *testing.T, r *Result) {
 	if got.How != "exit status 0" {
 		t.Errorf("the agent ended with %q", got.How)
 	}
-	calm, before := judged(t, r, "storm-calm"), factsOf(t, r, "storm-calm")
+	calm, before := judged(t, r, "harmless"), factsOf(t, r, "harmless")
 	names := []string{}
 	for n := range got.Seconds {
 		names = append(names, fmt.Sprintf("storm-%d", n))
@@ -236,9 +232,7 @@ func judgeStorm(t *testing.T, r *Result) {
 			t.Errorf("%s: %s", name, line)
 		}
 		facts := factsOf(t, r, name)
-		for _, line := range newly(unread(before), unread(facts)) {
-			t.Logf("%s: not seen: %s", name, line)
-		}
+		some(t, name+": not seen", newly(unread(before), unread(facts)))
 		sameMounts(t, name, before, facts)
 	}
 	if *full && !t.Failed() {
@@ -279,7 +273,7 @@ func sameMounts(t *testing.T, name string, calm, storm node.Facts) {
 
 func judgeFrozen(t *testing.T, r *Result) {
 	got := decoded[Frozen](t, r, "frozen.json")
-	t.Logf("a scan took %.1f s, three of an agent that stays %.1f s, it lived %.2f s after SIGKILL", got.Seconds, got.Stays, got.Killed)
+	t.Logf("a scan took %.1f s, two of an agent that stays %.1f s, it lived %.2f s after SIGKILL", got.Seconds, got.Stays, got.Killed)
 	if !got.Hangs {
 		t.Error("who looks into a frozen file system does not hang: this shows nothing")
 	}
@@ -294,13 +288,9 @@ func judgeFrozen(t *testing.T, r *Result) {
 	if got.Seconds > oneScan.Seconds() || got.Stays > 2*oneScan.Seconds() {
 		t.Errorf("the scans took %.1f s and %.1f s", got.Seconds, got.Stays)
 	}
-	for _, line := range unknowns(judged(t, r, "frozen-calm"), judged(t, r, "frozen")) {
-		t.Logf("unknown: %s", line)
-	}
+	some(t, "unknown", unknowns(judged(t, r, "frozen-calm"), judged(t, r, "frozen")))
 	missed := newly(unread(factsOf(t, r, "frozen-calm")), unread(factsOf(t, r, "frozen")))
-	for _, line := range missed {
-		t.Logf("not seen: %s", line)
-	}
+	some(t, "not seen", missed)
 	for _, at := range frozenPlaces {
 		if !slices.ContainsFunc(missed, func(s string) bool { return strings.Contains(s, at) }) {
 			t.Errorf("nothing says that %s could not be seen", at)
@@ -314,8 +304,8 @@ func judgeFrozen(t *testing.T, r *Result) {
 
 func judgeStuck(t *testing.T, r *Result) {
 	got := decoded[Stuck](t, r, "stuck.json")
-	t.Logf("what blocks a reader: %v; a scan took %.1f s; reports of an agent that stays %.1f s apart; it lived %.2f s after SIGKILL, another %.1f s after SIGTERM (%s)",
-		got.Blocks, got.Seconds, got.Stays, got.Killed, got.Stopped, got.How)
+	t.Logf("what blocks a reader: %v; reports of an agent that stays %.1f s apart; it lived %.1f s after SIGTERM (%s), another %.2f s after SIGKILL",
+		got.Blocks, got.Stays, got.Stopped, got.How, got.Killed)
 	if !slices.Contains(got.Blocks, "cmdline") {
 		t.Errorf("who reads the arguments does not hang: this shows nothing")
 	}
@@ -325,7 +315,7 @@ func judgeStuck(t *testing.T, r *Result) {
 	if u := got.Usage; u[len(u)-1].Threads > u[1].Threads+1 || u[len(u)-1].Files > u[1].Files {
 		t.Errorf("threads or descriptors pile up behind what is stuck: %+v", u)
 	}
-	for _, s := range append(got.Stays, got.Seconds) {
+	for _, s := range got.Stays {
 		if s > oneScan.Seconds() {
 			t.Errorf("a scan took %.1f s", s)
 		}
@@ -334,7 +324,7 @@ func judgeStuck(t *testing.T, r *Result) {
 		t.Errorf("after SIGTERM the agent ended with %q after %.1f s", got.How, got.Stopped)
 	}
 	calm, before := judged(t, r, "stuck-calm"), factsOf(t, r, "stuck-calm")
-	names := []string{"stuck"}
+	var names []string
 	for n := range got.Stays {
 		names = append(names, fmt.Sprintf("stuck-stays-%d", n))
 	}
@@ -346,13 +336,9 @@ func judgeStuck(t *testing.T, r *Result) {
 		if name != names[len(names)-1] && name != names[0] {
 			continue
 		}
-		for _, line := range unknowns(calm, after) {
-			t.Logf("%s: unknown: %s", name, line)
-		}
+		some(t, name+": unknown", unknowns(calm, after))
 		missed := newly(unread(before), unread(facts))
-		for _, line := range missed {
-			t.Logf("%s: not seen: %s", name, line)
-		}
+		some(t, name+": not seen", missed)
 		list, _, missing := node.Processes.Of(facts)
 		if missing != nil || len(list) == 0 {
 			t.Errorf("%s: one process that cannot be read hides all others: %v", name, missing)

@@ -17,7 +17,7 @@ import (
 )
 
 // frozenPlaces are where the agent would look, were no frozen file system there.
-var frozenPlaces = []string{"/opt", "/usr/local/bin", "/var/lib/frozen", "/var/lib/kubelet"}
+var frozenPlaces = []string{"/opt", "/usr/local/bin", "/var/lib/rancher", "/var/lib/kubelet"}
 
 // frozenApart is where one is mounted for another host process alone.
 const frozenApart = "/usr/share"
@@ -28,7 +28,7 @@ const programPlace = "/mnt/disks"
 // Frozen is what a scan of a guest was like whose file systems do not answer.
 type Frozen struct {
 	Seconds float64                  `json:"seconds"` // the scan took, with the start of the agent
-	Stays   float64                  `json:"stays"`   // so did three scans of an agent that stays
+	Stays   float64                  `json:"stays"`   // so did two scans of an agent that stays
 	Killed  float64                  `json:"killed"`  // so long it lived after SIGKILL
 	Asked   map[string][]FUSERequest `json:"asked"`   // what was asked of each file system
 	Apart   string                   `json:"apart"`   // and of that in another mount namespace
@@ -38,13 +38,11 @@ type Frozen struct {
 // frozen scans while file systems do not answer.
 func frozen(g *InGuest, _ string) error {
 	out := Frozen{Asked: map[string][]FUSERequest{}}
-	if err := os.MkdirAll("/var/lib/kubelet", 0o755); err != nil {
-		return err
-	}
 	if err := first(
 		mount("tmpfs", programPlace, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, ""),
 		copyProgram(programPlace+"/kubelet"),
-		os.MkdirAll("/var/lib/frozen", 0o755),
+		os.MkdirAll("/var/lib/rancher", 0o755),
+		os.MkdirAll("/var/lib/kubelet", 0o755),
 	); err != nil {
 		return err
 	}
@@ -78,7 +76,7 @@ func frozen(g *InGuest, _ string) error {
 	if err != nil {
 		return err
 	}
-	for range 3 {
+	for range 2 {
 		if _, err := agent.next(time.Minute); err != nil {
 			return err
 		}

@@ -19,7 +19,6 @@ import (
 // Harmless is what an agent that stays did to its guest.
 type Harmless struct {
 	Seconds float64            `json:"seconds"` // for all scans
-	Unit    float64            `json:"unit"`    // seconds of CPU that calibrate takes here
 	Before  Machine            `json:"before"`  // the agent was started
 	Scans   []Scanned          `json:"scans"`
 	After   Machine            `json:"after"` // the agent was stopped
@@ -31,6 +30,7 @@ type Harmless struct {
 // Scanned is how things were after a scan.
 type Scanned struct {
 	Usage
+	Cost   float64 `json:"cost"` // CPU of this scan, in units of what calibrate took then
 	Memory Machine `json:"memory"`
 	Bytes  int     `json:"bytes"` // of the report
 }
@@ -58,11 +58,6 @@ func harmless(g *InGuest, arg string) error {
 	if err := first(quiet(), os.WriteFile("/proc/sys/vm/drop_caches", []byte("3"), 0)); err != nil {
 		return err
 	}
-	for range 3 { // the first brings in what it needs
-		if out.Unit, err = calibrate(); err != nil {
-			return err
-		}
-	}
 	if out.Before, err = machineNow(); err != nil {
 		return err
 	}
@@ -76,6 +71,7 @@ func harmless(g *InGuest, arg string) error {
 		return err
 	}
 	var last []byte
+	used := 0.0
 	for n := range count {
 		if last, err = agent.next(time.Minute); err != nil {
 			return err
@@ -89,6 +85,12 @@ func harmless(g *InGuest, arg string) error {
 		if s.Memory, err = machineNow(); err != nil {
 			return err
 		}
+		unit, err := calibrate()
+		if err != nil {
+			return err
+		}
+		s.Cost = (s.CPU - used) / unit
+		used = s.CPU
 		out.Scans = append(out.Scans, s)
 		if n%100 == 99 {
 			fmt.Printf("LAB-SCANS %d in %s\n", n+1, time.Since(began).Round(time.Second))
@@ -179,9 +181,10 @@ func machineNow() (Machine, error) {
 	return Machine{f["Cached"] + f["Buffers"], f["Slab"]}, err
 }
 
-// calibrate is the CPU time, in seconds, of a thousand reads of a file as those
-// that scans are made of. A scan in units of it can be compared between machines,
-// also with one that is emulated.
+// calibrate is the CPU time, in seconds, of a hundred reads of a file as those that
+// scans are made of. In units of it a scan can be compared with one on another
+// machine, or at another time on one that is emulated, whose clock of the CPU goes
+// on while the emulator waits.
 func calibrate() (float64, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -189,7 +192,7 @@ func calibrate() (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	for range 1000 {
+	for range 100 {
 		if _, err := os.ReadFile("/proc/self/status"); err != nil {
 			return 0, err
 		}

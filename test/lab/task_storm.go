@@ -4,6 +4,7 @@ package lab
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -29,10 +30,10 @@ type Storm struct {
 
 // storms are the helpers that make them, by name, and what they are told.
 var storms = map[string][]string{
-	"mounts on the host":           {"storm-mounts", stormPlace + "/host", "1000"},
-	"mounts in another namespace":  {"storm-mounts", stormPlace + "/other", "1000", "apart"},
-	"processes that fork and end":  {"storm-processes", "500", "fork"},
-	"processes that run a program": {"storm-processes", "100", "exec"},
+	"mounts on the host":           {"storm-mounts", stormPlace + "/host", "500"},
+	"mounts in another namespace":  {"storm-mounts", stormPlace + "/other", "500", "apart"},
+	"processes that end at once":   {"storm-processes", "/usr/bin/there-is-none", "400"},
+	"processes that run a program": {"storm-processes", "/usr/bin/true", "100"},
 }
 
 // storm scans so many times while mounts and processes come and go, each time with
@@ -44,13 +45,6 @@ func storm(g *InGuest, arg string) error {
 	}
 	out := Storm{Rates: map[string]float64{}}
 	if err := first(os.MkdirAll(stormPlace+"/host", 0o755), os.MkdirAll(stormPlace+"/other", 0o755)); err != nil {
-		return err
-	}
-	calm, _, _, err := once()
-	if err != nil {
-		return err
-	}
-	if err := g.Save("reports/storm-calm.json", calm); err != nil {
 		return err
 	}
 	helpers := map[string]*helper{}
@@ -111,8 +105,9 @@ func storm(g *InGuest, arg string) error {
 	return g.Save("storm.json", b)
 }
 
-// stormMounts mounts and unmounts at a folder, so many times a second, until it is
-// told to stop; with a third argument in a mount namespace of its own.
+// stormMounts mounts and unmounts below a folder, so many times a second, until it
+// is told to stop; with a third argument in a mount namespace of its own. Many go at
+// once, for the kernel waits at each unmounting until nobody looks at the mounts.
 func stormMounts(args []string) {
 	at := args[0]
 	if len(args) > 2 {
@@ -123,52 +118,42 @@ func stormMounts(args []string) {
 		}
 	}
 	const closed = unix.MS_RDONLY | unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC
-	pace(args[1], func(n int) error {
-		if err := unix.Mount("lab", at, "tmpfs", closed, "size=4k"); err != nil {
-			return err
+	pace(args[1], func() (int, error) {
+		const many = 40
+		if err := unix.Mount("lab", at, "tmpfs", closed&^unix.MS_RDONLY, "size=1m"); err != nil {
+			return 0, err
 		}
-		if n%2 == 0 { // and one over it
-			if err := first(unix.Mount("/usr/share", at, "", unix.MS_BIND, ""), unix.Unmount(at, 0)); err != nil {
-				return err
+		for i := range many - 1 {
+			below := fmt.Sprintf("%s/%d", at, i)
+			if err := first(unix.Mkdir(below, 0o755), unix.Mount(at, below, "", unix.MS_BIND, "")); err != nil {
+				return 0, err
 			}
 		}
-		return unix.Unmount(at, unix.MNT_DETACH)
+		return many, unix.Unmount(at, unix.MNT_DETACH)
 	})
 }
 
-// stormProcesses starts processes that end at once.
+// stormProcesses starts a program so many times a second. Where there is none, a
+// process is made that ends at once.
 func stormProcesses(args []string) {
-	if args[1] == "exec" {
-		pace(args[0], func(int) error {
-			pid, err := syscall.ForkExec("/usr/bin/busybox", []string{"true"}, &syscall.ProcAttr{})
-			if err != nil {
-				return err
+	pace(args[1], func() (int, error) {
+		pid, err := syscall.ForkExec(args[0], args[:1], &syscall.ProcAttr{})
+		if errors.Is(err, unix.ENOENT) {
+			return 1, nil
+		}
+		for err == nil {
+			if _, err = unix.Wait4(pid, nil, 0, nil); err != unix.EINTR {
+				break
 			}
-			_, err = unix.Wait4(pid, nil, 0, nil)
-			return err
-		})
-	}
-	runtime.LockOSThread()
-	pace(args[0], func(int) error {
-		pid, _, errno := unix.RawSyscall(unix.SYS_FORK, 0, 0, 0)
-		if errno != 0 {
-			return errno
+			err = nil
 		}
-		if pid == 0 {
-			unix.RawSyscall(unix.SYS_EXIT_GROUP, 0, 0, 0)
-		}
-		for {
-			_, err := unix.Wait4(int(pid), nil, 0, nil)
-			if err != unix.EINTR {
-				return err
-			}
-		}
+		return 1, err
 	})
 }
 
-// pace does something so many times a second until the program is told to stop,
-// then says how many times it did it, and ends the program.
-func pace(rate string, do func(n int) error) {
+// pace does something, some at a time and so many a second, until the program is
+// told to stop; then it says how many there were, and ends the program.
+func pace(rate string, do func() (int, error)) {
 	each, err := strconv.Atoi(rate)
 	if err != nil {
 		fmt.Println(err)
@@ -176,17 +161,19 @@ func pace(rate string, do func(n int) error) {
 	}
 	told := untilTold()
 	began := time.Now()
-	for n := 0; ; n++ {
+	for n := 0; ; {
 		select {
 		case <-told:
 			fmt.Println(n)
 			os.Exit(0)
 		default:
 		}
-		if err := do(n); err != nil {
+		did, err := do()
+		if err != nil {
 			fmt.Println(err)
 			os.Exit(1)
 		}
+		n += did
 		if ahead := time.Duration(n)*time.Second/time.Duration(each) - time.Since(began); ahead > 0 {
 			time.Sleep(ahead)
 		}

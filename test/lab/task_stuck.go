@@ -19,12 +19,11 @@ import (
 // environment and map of memory cannot be read: who reads them waits.
 type Stuck struct {
 	Blocks  []string  `json:"blocks"`  // what of such a process did block a reader
-	Seconds float64   `json:"seconds"` // a scan took, with the start of the agent
 	Stays   []float64 `json:"stays"`   // from one report of an agent that stays to the next
 	Usage   []Usage   `json:"usage"`   // after each of these
-	Killed  float64   `json:"killed"`  // so long it lived after SIGKILL
-	Stopped float64   `json:"stopped"` // and another after SIGTERM
-	How     string    `json:"how"`     // that one ended
+	Stopped float64   `json:"stopped"` // so long it lived after SIGTERM
+	How     string    `json:"how"`     // it ended
+	Killed  float64   `json:"killed"`  // so long another lived that was killed while it waited
 }
 
 // stuck scans while so many processes hold the lock of their memory.
@@ -78,19 +77,11 @@ func stuck(g *InGuest, arg string) error {
 		}
 	}
 
-	report, log, took, err := once()
-	if err != nil {
-		return err
-	}
-	out.Seconds = took.Seconds()
-	if err := first(g.Save("reports/stuck.json", report), g.Save("reports/stuck.log", []byte(log))); err != nil {
-		return err
-	}
 	agent, err := startAgent("--interval", "1s")
 	if err != nil {
 		return err
 	}
-	for n := range 6 {
+	for n := range 4 {
 		last := time.Now()
 		report, err := agent.next(time.Minute)
 		if err != nil {
@@ -105,16 +96,14 @@ func stuck(g *InGuest, arg string) error {
 			return err
 		}
 	}
-	if out.Killed, _, err = agent.stop(syscall.SIGKILL, 10*time.Second); err != nil {
+	if out.Stopped, out.How, err = agent.stop(syscall.SIGTERM, time.Minute); err != nil {
 		return err
 	}
 	if agent, err = startAgent("--interval", "1s"); err != nil {
 		return err
 	}
-	if _, err := agent.next(time.Minute); err != nil {
-		return err
-	}
-	if out.Stopped, out.How, err = agent.stop(syscall.SIGTERM, time.Minute); err != nil {
+	time.Sleep(2 * time.Second)
+	if out.Killed, _, err = agent.stop(syscall.SIGKILL, 10*time.Second); err != nil {
 		return err
 	}
 	if err := fuse.end(); err != nil { // lets go of the victims
