@@ -50,7 +50,7 @@ func frozen(g *InGuest, _ string) error {
 	if err != nil {
 		return err
 	}
-	calm, _, _, err := once()
+	calm, _, err := once()
 	if err != nil {
 		return err
 	}
@@ -66,7 +66,7 @@ func frozen(g *InGuest, _ string) error {
 	if err != nil {
 		return err
 	}
-	report, _, took, err := once()
+	report, took, err := once()
 	if err != nil {
 		return err
 	}

@@ -56,7 +56,7 @@ func storm(g *InGuest, arg string) error {
 	began := time.Now()
 	time.Sleep(time.Second)
 	for n := range count {
-		report, _, took, err := once()
+		report, took, err := once()
 		if err != nil {
 			return err
 		}
@@ -141,13 +141,14 @@ func stormProcesses(args []string) {
 		if errors.Is(err, unix.ENOENT) {
 			return 1, nil
 		}
-		for err == nil {
-			if _, err = unix.Wait4(pid, nil, 0, nil); err != unix.EINTR {
-				break
-			}
-			err = nil
+		if err != nil {
+			return 0, err
 		}
-		return 1, err
+		for {
+			if _, err = unix.Wait4(pid, nil, 0, nil); !errors.Is(err, unix.EINTR) {
+				return 1, err
+			}
+		}
 	})
 }
 

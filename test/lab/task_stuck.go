@@ -60,7 +60,7 @@ func stuck(g *InGuest, arg string) error {
 	if err != nil {
 		return err
 	}
-	calm, _, _, err := once()
+	calm, _, err := once()
 	if err != nil {
 		return err
 	}
