@@ -28,5 +28,6 @@ var overlayUsr = Attack{
 		{"no-undeclared-writable-exec", "pass declared-only", "fail undeclared"},
 		{"processes-from-image", "pass from-image", "fail outside-image"}, // the agent's own program is under it
 	},
-	Level: 0,
+	Level:    0,
+	Mutation: Mutation{"verify/shadows.go", "range f.undeclared {", "range f.undeclared[:0] {", "no-shadowed-paths"},
 }
