@@ -269,13 +269,22 @@ func (g *InGuest) Service(unit, name string, args ...string) error {
 
 // start is Service for a command that was made ready, and returns its process.
 func (g *InGuest) start(unit string, cmd *exec.Cmd) (*os.Process, error) {
-	group := filepath.Join("/sys/fs/cgroup/system.slice", unit)
-	if err := os.MkdirAll(group, 0o755); err != nil {
+	if err := startIn(unit, cmd); err != nil {
 		return nil, err
+	}
+	go cmd.Wait()
+	return cmd.Process, nil
+}
+
+// startIn starts a command in the control group of a service.
+func startIn(unit string, cmd *exec.Cmd) error {
+	group := serviceGroup(unit)
+	if err := os.MkdirAll(group, 0o755); err != nil {
+		return err
 	}
 	fd, err := unix.Open(group, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer unix.Close(fd)
 	if cmd.SysProcAttr == nil {
@@ -283,11 +292,12 @@ func (g *InGuest) start(unit string, cmd *exec.Cmd) (*os.Process, error) {
 	}
 	cmd.SysProcAttr.UseCgroupFD, cmd.SysProcAttr.CgroupFD = true, fd
 	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("starting %s: %w", unit, err)
+		return fmt.Errorf("starting %s: %w", unit, err)
 	}
-	go cmd.Wait()
-	return cmd.Process, nil
+	return nil
 }
+
+func serviceGroup(unit string) string { return filepath.Join("/sys/fs/cgroup/system.slice", unit) }
 
 // diskWith returns the device of the disk with this serial number.
 func diskWith(serial string) (string, error) {
