@@ -154,6 +154,25 @@ func (b *Builder) Initramfs(name string, more func(*Tree), modules ...string) (s
 	if t.Err != nil {
 		return "", t.Err
 	}
+	return b.archive(name, t)
+}
+
+// archive makes an initramfs of a tree.
+func (b *Builder) archive(name string, t *Tree) (string, error) {
 	out := b.path(name)
 	return out, run(b.Ctx, "sh", "-c", `cd "$1" && find . | LC_ALL=C sort | cpio -o -H newc --quiet >"$2"`, "sh", t.Dir, out)
+}
+
+// Appended makes an initramfs that has the files of a tree beside those of
+// another, since the kernel unpacks all archives that it finds in one.
+func (b *Builder) Appended(name, initrd string, t *Tree) (string, error) {
+	if t.Err != nil {
+		return "", t.Err
+	}
+	more, err := b.archive(name+".more", t)
+	if err != nil {
+		return "", err
+	}
+	out := b.path(name)
+	return out, run(b.Ctx, "sh", "-c", `cat "$1" "$2" >"$3"`, "sh", initrd, more, out)
 }

@@ -122,6 +122,9 @@ func outcomeOf(f verify.Finding) string {
 func TestShapes(t *testing.T) {
 	for _, s := range Shapes() {
 		t.Run(s.Name, func(t *testing.T) {
+			if s.Slow && !*full {
+				t.Skipf("NOT RUN: %s is no part of the short form: what it needs takes long to build", s.Name)
+			}
 			b := builder(t, s.Series)
 			r, err := b.Start(s, Plan{Steps: []Step{{"report", "before"}}}, 3*time.Minute)
 			if err != nil {

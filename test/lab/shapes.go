@@ -6,6 +6,9 @@ package lab
 func Shapes() []Shape {
 	return []Shape{
 		verityCreate,
+		verityDMInit,
+		verityUsrhash,
+		verityRoothash,
 		rwExt4,
 	}
 }

@@ -3,7 +3,10 @@
 package lab
 
 // tasks are what a guest can be asked for beside reports and attacks.
-var tasks = map[string]func(g *InGuest, arg string) error{}
+var tasks = map[string]func(g *InGuest, arg string) error{
+	"mount-variables": mountVariables,
+	"save-firmware":   saveFirmware,
+}
 
 // toolStages are what the guest program does when it is started as a tool.
 var toolStages = map[string]func(args []string){}
