@@ -20,32 +20,41 @@ type Debian struct {
 // debianPackages are what it is made of, beside what they need.
 var debianPackages = []string{"systemd", "udev", "dbus", "kmod", "cryptsetup-bin", "dmsetup", "dracut-core"}
 
-// debianLeft is what only making it needed.
+// debianLeft is what only making it needed, as patterns.
 var debianLeft = []string{
-	"boot", "initrd.img", "etc/apt", "etc/cron.daily", "etc/cron.d", "usr/lib/modules", "usr/lib/dracut", "usr/lib/apt", "usr/lib/dpkg",
-	"usr/lib/x86_64-linux-gnu/perl-base", "usr/share/perl5", "usr/share/doc", "usr/share/man", "usr/share/info", "usr/share/locale",
-	"usr/share/zoneinfo", "usr/bin/perl", "usr/lib/udev/hwdb.bin", "usr/lib/udev/hwdb.d", "usr/share/bash-completion",
-	"var/cache", "var/lib/apt", "var/lib/dpkg", "var/log",
+	"boot", "initrd.img", "etc/apt", "etc/cron.*", "usr/lib/modules", "usr/lib/dracut", "usr/lib/apt", "usr/lib/dpkg",
+	"usr/lib/x86_64-linux-gnu/perl*", "usr/lib/x86_64-linux-gnu/libperl*", "usr/share/perl*", "usr/bin/perl*",
+	"usr/share/doc", "usr/share/man", "usr/share/info", "usr/share/locale", "usr/share/zoneinfo", "usr/share/bash-completion",
+	"usr/lib/x86_64-linux-gnu/gconv", "var/cache", "var/lib/apt", "var/lib/dpkg", "var/log",
 }
 
 // initrdModules are the parts of dracut in the initramfs: systemd alone sets up
 // the root, by its own generators.
-const initrdModules = "systemd systemd-initrd systemd-udevd systemd-journald systemd-veritysetup udev-rules dm"
+const initrdModules = "base systemd systemd-initrd systemd-udevd systemd-journald systemd-veritysetup udev-rules dm"
 
 // Debian makes the tree and its initramfs for a kernel, and keeps them by the
 // versions of the packages.
 func (c *Cache) Debian(ctx context.Context, k Kernel) (Debian, error) {
-	made := sha256.New()
-	fmt.Fprintln(made, k.Release, debianLeft, initrdModules)
+	name, err := debianName(ctx, k)
+	if err != nil {
+		return Debian{}, err
+	}
+	dir, err := c.Make(name, func(path string) error { return buildDebian(ctx, k, path) })
+	return Debian{filepath.Join(dir, "root"), filepath.Join(dir, "initrd.img")}, err
+}
+
+// debianName is the name in the cache of what buildDebian makes.
+func debianName(ctx context.Context, k Kernel) (string, error) {
+	from := sha256.New()
+	fmt.Fprintln(from, k.Release, debianLeft, initrdModules)
 	for _, name := range append([]string{"libc6"}, debianPackages...) {
 		version, err := candidate(ctx, name)
 		if err != nil {
-			return Debian{}, err
+			return "", err
 		}
-		fmt.Fprintln(made, name, version)
+		fmt.Fprintln(from, name, version)
 	}
-	dir, err := c.Make(fmt.Sprintf("systems/debian-%.8x", made.Sum(nil)), func(path string) error { return buildDebian(ctx, k, path) })
-	return Debian{filepath.Join(dir, "root"), filepath.Join(dir, "initrd.img")}, err
+	return fmt.Sprintf("systems/debian-%.8x", from.Sum(nil)), nil
 }
 
 func buildDebian(ctx context.Context, k Kernel, path string) error {
@@ -61,6 +70,7 @@ func buildDebian(ctx context.Context, k Kernel, path string) error {
 		return err
 	}
 	err := first(
+		removeAll(root, []string{"usr/lib/udev/hwdb.*"}), // a third of an initramfs
 		os.MkdirAll(filepath.Join(root, "usr/lib/modules"), 0o755),
 		run(ctx, "cp", "-a", k.Modules(), filepath.Join(root, "usr/lib/modules/")),
 		run(ctx, "cp", filepath.Join(k.Dir, "boot", "config-"+k.Release), filepath.Join(root, "boot/")),
@@ -73,9 +83,20 @@ func buildDebian(ctx context.Context, k Kernel, path string) error {
 	if err != nil {
 		return err
 	}
-	for _, name := range debianLeft {
-		if err := os.RemoveAll(filepath.Join(root, name)); err != nil {
+	return removeAll(root, debianLeft)
+}
+
+// removeAll removes what these patterns name below a folder.
+func removeAll(dir string, patterns []string) error {
+	for _, p := range patterns {
+		names, err := filepath.Glob(filepath.Join(dir, p))
+		if err != nil {
 			return err
+		}
+		for _, n := range names {
+			if err := os.RemoveAll(n); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -119,23 +140,11 @@ func (t *Tree) Debian(b *Builder, s System, modules ...string) (initrd string) {
 	t.KernelFiles(b, modules...).OSRelease(s)
 	const units = "usr/lib/systemd/system/"
 	t.do(func() error {
-		enabled, err := filepath.Glob(t.path("etc/systemd/system/*.wants"))
-		if err != nil {
-			return err
-		}
+		off := []string{"etc/systemd/system/*.wants", units + "default.target"}
 		for _, unit := range debianUnits {
-			wants, err := filepath.Glob(t.path(units + "*.wants/" + unit))
-			if err != nil {
-				return err
-			}
-			enabled = append(enabled, wants...)
+			off = append(off, units+"*.wants/"+unit)
 		}
-		for _, e := range append(enabled, t.path(units+"default.target")) {
-			if err := os.RemoveAll(e); err != nil {
-				return err
-			}
-		}
-		return nil
+		return removeAll(t.Dir, off)
 	})
 	t.File(units+"lab.service", 0o644, guestUnit).Link("../lab.service", units+"multi-user.target.wants/lab.service").Link("multi-user.target", units+"default.target")
 	t.File("etc/machine-id", 0o444, "0123456789abcdef0123456789abcdef\n")
