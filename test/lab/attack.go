@@ -18,9 +18,12 @@ type Attack struct {
 	Do   func(g *InGuest) error
 	Undo func(g *InGuest) error
 
-	// Changes are all findings that change, and Level is the level after it.
+	// Changes are all findings that change, and Level is the level after it. Why
+	// says why nothing changes where nothing does.
 	Changes []Change
 	Level   int
+	Why     string
+	Slow    bool // it is left out of the short form
 	// Mutation breaks the check that catches it.
 	Mutation Mutation
 }

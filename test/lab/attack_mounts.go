@@ -18,5 +18,15 @@ var overlayUsr = Attack{
 	Undo: func(g *InGuest) error {
 		return first(unix.Unmount("/usr", unix.MNT_DETACH), unix.Unmount("/mnt/disks", unix.MNT_DETACH))
 	},
+	Changes: []Change{
+		{"image-read-only", "pass read-only", "fail writable-overlay"},
+		{"image-unwritable", "pass unwritable", "fail writable-overlay"},
+		{"image-verified", "pass verified", "fail not-verified"},
+		{"kernel-from-current-image", "pass current", "fail outside-image"},
+		{"mappings-from-image", "pass from-image", "fail no-image"},
+		{"no-shadowed-paths", "pass nothing", "fail writable-overlay"},
+		{"no-undeclared-writable-exec", "pass declared-only", "fail undeclared"},
+		{"processes-from-image", "pass from-image", "fail outside-image"}, // the agent's own program is under it
+	},
 	Level: 0,
 }

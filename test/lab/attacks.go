@@ -5,6 +5,13 @@ package lab
 // Attacks are all attacks, in the order of docs/proven.md.
 func Attacks() []Attack {
 	return []Attack{
+		blockRead,
+		blockUnread,
+		ignoreCorruption,
+		otherRootHash,
+		linearTarget,
+		reloadIgnoring,
+		reloadLinear,
 		overlayUsr,
 	}
 }

@@ -63,7 +63,7 @@ func buildDebian(ctx context.Context, k Kernel, path string) error {
 	for _, d := range []string{"doc", "man", "info", "locale"} {
 		args = append(args, "--dpkgopt=path-exclude=/usr/share/"+d+"/*")
 	}
-	if err := os.MkdirAll(path, 0o755); err != nil {
+	if err := first(installed("mmdebstrap util-linux", "mmdebstrap", "unshare"), os.MkdirAll(path, 0o755)); err != nil {
 		return err
 	}
 	if err := run(ctx, "mmdebstrap", append(args, "bookworm", root)...); err != nil {
@@ -127,7 +127,7 @@ TTYPath=/dev/ttyS0
 `
 
 // Debian fills the tree with a small Debian that follows the plan in a unit.
-func (t *Tree) Debian(b *Builder, s System, modules ...string) (initrd string) {
+func (t *Tree) Debian(b *Builder, s System) (initrd string) {
 	t.do(func() error {
 		d, err := b.Cache.Debian(t.ctx, b.Kernel)
 		if err != nil {
@@ -137,15 +137,17 @@ func (t *Tree) Debian(b *Builder, s System, modules ...string) (initrd string) {
 		return first(run(t.ctx, "cp", "-a", d.Root+"/.", t.Dir), os.RemoveAll(t.path("usr/lib/os-release")), os.RemoveAll(t.path("etc/os-release")))
 	})
 	t.Copy(b.Agent, agentProgram, 0o755).Copy(b.Guest, unitProgram, 0o755)
-	t.KernelFiles(b, modules...).OSRelease(s)
+	// What the initramfs loads has its file in the image, as on a real system.
+	t.KernelFiles(b, "virtio_pci", "virtio_blk", "squashfs", "erofs", "autofs4", "efivarfs", "crc32c-intel", "sha256-ssse3").OSRelease(s)
 	const units = "usr/lib/systemd/system/"
 	t.do(func() error {
-		off := []string{"etc/systemd/system/*.wants", units + "default.target"}
+		off := []string{"etc/systemd/system/*.wants", units + "default.target", "etc/modules", "etc/modules-load.d/modules.conf", "root/.*rc", "root/.profile"}
 		for _, unit := range debianUnits {
 			off = append(off, units+"*.wants/"+unit)
 		}
 		return removeAll(t.Dir, off)
 	})
+	t.Link("/usr/share/systemd/tmp.mount", units+"tmp.mount").Link("../tmp.mount", units+"local-fs.target.wants/tmp.mount")
 	t.File(units+"lab.service", 0o644, guestUnit).Link("../lab.service", units+"multi-user.target.wants/lab.service").Link("multi-user.target", units+"default.target")
 	t.File("etc/machine-id", 0o444, "0123456789abcdef0123456789abcdef\n")
 	return initrd

@@ -115,6 +115,18 @@ func (b *Builder) Verity(path string) (Verity, error) {
 	return v, nil
 }
 
+// Apart moves the hash tree with its superblock into a file of its own, and
+// returns its path.
+func (v *Verity) Apart() (string, error) {
+	b, err := os.ReadFile(v.Path)
+	if err != nil {
+		return "", err
+	}
+	hashes := v.Path + ".hashes"
+	v.HashStart = 1
+	return hashes, first(os.WriteFile(hashes, b[v.DataBlocks*4096:], 0o644), os.Truncate(v.Path, v.DataBlocks*4096))
+}
+
 // Table is the device-mapper table line of the image on a device, with optional
 // arguments.
 func (v Verity) Table(device string, args ...string) string {

@@ -47,6 +47,9 @@ func buildKernel(ctx context.Context, source, fragment, path string) error {
 	kernel := func(args ...string) error {
 		return runIn(ctx, tree, "nice", append([]string{"-n", "19", "make", "-s", fmt.Sprintf("-j%d", runtime.NumCPU())}, args...)...)
 	}
+	if err := installed("make gcc bc flex bison libelf-dev libssl-dev", "make", "gcc", "bc", "flex", "bison"); err != nil {
+		return err
+	}
 	err := first(
 		runIn(ctx, dir, "apt-get", "-q", "download", source),
 		runIn(ctx, dir, "sh", "-c", "dpkg-deb -x linux-source-*.deb deb && mkdir tree && tar -C tree --strip-components=1 -xf deb/usr/src/linux-source-*.tar.xz && rm -r deb"),

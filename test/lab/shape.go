@@ -17,7 +17,7 @@ type Shape struct {
 	Series  string   // of the kernel, "6.12"
 	Modules []string // that the initramfs loads, beside those of the disks
 	Memory  int      // MiB; 0 stands for 512
-	Slow    bool     // it needs what takes a quarter of an hour to build: no part of the short form
+	Slow    bool     // it is left out of the short form
 
 	// Build makes the disks and says with what the guest boots. Kernel, Initrd and
 	// Memory that it leaves empty are those that every guest has.

@@ -16,6 +16,7 @@ var verityUsrhash = Shape{
 	Like:    "Flatcar",
 	What:    "squashfs on dm-verity as /usr, set up by systemd from usrhash=, on a writable ext4",
 	Series:  "6.12",
+	Slow:    true,
 	Build:   buildVerityUsrhash,
 	Profile: "flatcar",
 	Level:   3,
@@ -46,7 +47,7 @@ func buildVerityUsrhash(b *Builder, _ map[string]string) (Boot, error) {
 	initrd := t.Debian(b, flatcarSystem)
 	t.File("usr/lib/sysctl.d/60-baselayout.conf", 0o644, flatcarSysctls)
 	t.File("usr/share/flatcar/release", 0o644, "FLATCAR_RELEASE_VERSION=1\nFLATCAR_RELEASE_BOARD=amd64-usr\n")
-	t.Link("/usr/share/systemd/tmp.mount", "usr/lib/systemd/system/local-fs.target.wants/tmp.mount").Marked()
+	t.Marked()
 	// The image's /etc is the lower layer of an overlay whose upper is the root's.
 	usr, root := b.Tree("usr"), b.Tree("rootfs").Mkdir("etc", ".etc-work", "usr")
 	root.Mkdir("proc", "sys", "dev", "run", "tmp", "var/log/journal", "oem")
@@ -66,6 +67,10 @@ func buildVerityUsrhash(b *Builder, _ map[string]string) (Boot, error) {
 	if err != nil {
 		return Boot{}, err
 	}
+	hashes, err := v.Apart()
+	if err != nil {
+		return Boot{}, err
+	}
 	data, err := b.Ext4("root.img", "ROOT", 128, root)
 	if err != nil {
 		return Boot{}, err
@@ -77,10 +82,10 @@ func buildVerityUsrhash(b *Builder, _ map[string]string) (Boot, error) {
 	}
 	return Boot{
 		Initrd: initrd,
-		Disks:  []Disk{{"usr", image}, {"root", data}},
+		Disks:  []Disk{{"usr", image}, {"usrhash", hashes}, {"root", data}},
 		Cmdline: strings.Join([]string{
 			"BOOT_IMAGE=/flatcar/vmlinuz-a mount.usr=/dev/mapper/usr mount.usrfstype=squashfs mount.usrflags=ro rootflags=rw root=LABEL=ROOT",
-			"flatcar.oem.id=qemu", systemdQuiet, v.systemdWords("usr", "usr", "panic-on-corruption"),
+			"flatcar.oem.id=qemu", systemdQuiet, "systemd.verity_usr_options=panic-on-corruption", v.systemdWords("usr"),
 		}, " "),
 	}, nil
 }
@@ -89,13 +94,12 @@ func buildVerityUsrhash(b *Builder, _ map[string]string) (Boot, error) {
 const systemdQuiet = "systemd.gpt_auto=0 fsck.mode=skip systemd.show_status=0"
 
 // systemdWords are the words of the kernel command line from which systemd sets
-// up the verity device of "usr" or "root" on the disk with this serial number. The
-// root hash comes last, as Flatcar's GRUB puts it.
-func (v Verity) systemdWords(device, serial string, options ...string) string {
-	disk := "/dev/disk/by-id/virtio-" + serial
-	options = append([]string{fmt.Sprintf("hash-offset=%d", v.DataBlocks*4096)}, options...)
-	return fmt.Sprintf("systemd.verity_%[1]s_data=%[2]s systemd.verity_%[1]s_hash=%[2]s systemd.verity_%[1]s_options=%[3]s %[1]shash=%[4]s",
-		device, disk, strings.Join(options, ","), v.RootHash)
+// up the verity device of "usr" or "root", on the disk of that name and the one
+// with its hashes: systemd 252 has no word for where they begin on the same disk.
+// The root hash comes last, as Flatcar's GRUB puts it.
+func (v Verity) systemdWords(device string) string {
+	return fmt.Sprintf("systemd.verity_%[1]s_data=/dev/disk/by-id/virtio-%[1]s systemd.verity_%[1]s_hash=/dev/disk/by-id/virtio-%[1]shash %[1]shash=%[2]s",
+		device, v.RootHash)
 }
 
 // verityRoothash is a system of systemd's own design, as image builders make it.
@@ -105,6 +109,7 @@ var verityRoothash = Shape{
 	Like:    "an image of systemd's own design",
 	What:    "erofs on dm-verity as the root, set up by systemd from roothash=, with /var on ext4",
 	Series:  "6.12",
+	Slow:    true,
 	Build:   buildVerityRoothash,
 	Profile: "generic",
 	Level:   3,
@@ -114,7 +119,6 @@ func buildVerityRoothash(b *Builder, _ map[string]string) (Boot, error) {
 	t := b.Tree("root")
 	initrd := t.Debian(b, System{ID: "lab", Name: "an image of systemd's own design", Version: "1"})
 	t.File("usr/lib/sysctl.d/50-lab.conf", 0o644, strictSysctls)
-	t.Link("/usr/share/systemd/tmp.mount", "usr/lib/systemd/system/local-fs.target.wants/tmp.mount")
 	t.File("etc/fstab", 0o644, "/dev/disk/by-label/VAR /var ext4 rw,nosuid,nodev,noexec 0 0\n").Marked()
 	image, err := b.Erofs("root.img", t)
 	if err != nil {
@@ -124,13 +128,17 @@ func buildVerityRoothash(b *Builder, _ map[string]string) (Boot, error) {
 	if err != nil {
 		return Boot{}, err
 	}
+	hashes, err := v.Apart()
+	if err != nil {
+		return Boot{}, err
+	}
 	data, err := b.Ext4("var.img", "VAR", 64, b.Tree("var").Mkdir("lib", "log/journal", "tmp"))
 	if err != nil {
 		return Boot{}, err
 	}
 	return Boot{
 		Initrd:  initrd,
-		Disks:   []Disk{{"root", image}, {"var", data}},
-		Cmdline: "root=/dev/mapper/root rootfstype=erofs ro module.sig_enforce=1 " + systemdQuiet + " " + v.systemdWords("root", "root"),
+		Disks:   []Disk{{"root", image}, {"roothash", hashes}, {"var", data}},
+		Cmdline: "root=/dev/mapper/root rootfstype=erofs ro module.sig_enforce=1 " + systemdQuiet + " " + v.systemdWords("root"),
 	}, nil
 }

@@ -4,6 +4,7 @@ package lab
 
 // tasks are what a guest can be asked for beside reports and attacks.
 var tasks = map[string]func(g *InGuest, arg string) error{
+	"confined":        reportConfined,
 	"mount-variables": mountVariables,
 	"save-firmware":   saveFirmware,
 }
