@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -24,6 +25,7 @@ func TestFirmware(t *testing.T) {
 	pcr7 := map[bool]string{}
 	for _, row := range []struct {
 		name       string
+		what       string // for docs/proven.md
 		shape      Shape
 		steps      []Step // before the report
 		secureBoot bool
@@ -31,11 +33,13 @@ func TestFirmware(t *testing.T) {
 		level      int
 	}{
 		{
-			name: "tpm-secure-boot", shape: verityUsrhash, secureBoot: true, level: 4,
+			name: "tpm-secure-boot", what: "a guest like verity-usrhash was booted with a software TPM and Secure Boot on (no boot loader: QEMU hands the kernel to the firmware)",
+			shape: verityUsrhash, secureBoot: true, level: 4,
 			boot: node.BootState{Firmware: "uefi", SecureBoot: "on", SetupMode: "off", Lockdown: "integrity"},
 		},
 		{
-			name: "tpm", shape: verityCreate, steps: []Step{{"mount-variables", ""}}, level: 3,
+			name: "tpm", what: "a guest like verity-create was booted with a software TPM and firmware without keys",
+			shape: verityCreate, steps: []Step{{"mount-variables", ""}}, level: 3,
 			boot: node.BootState{Firmware: "uefi", SecureBoot: "off", SetupMode: "on", Lockdown: "none"},
 		},
 	} {
@@ -122,6 +126,11 @@ func TestFirmware(t *testing.T) {
 				t.Errorf("profile %s level %d, want %s %d: %v", report.Profile.Name, report.Level.Number, s.Profile, row.level, report.Level.Reasons)
 			}
 			golden(t, row.name, Outcomes(report))
+			if !t.Failed() {
+				proven.add(otherRows, "firmware and TPM are reported as the kernel has them", row.what,
+					fmt.Sprintf("Secure Boot %s, setup mode %s, lockdown %s, TPM %s with an event log that gives the registers 0 to 7 of the TPM; level %d",
+						boot.SecureBoot, boot.SetupMode, boot.Lockdown, tpm.Version, report.Level.Number), repeat("TestFirmware/"+row.name+"$"))
+			}
 		})
 	}
 	if len(pcr7) == 2 && pcr7[true] == pcr7[false] {
@@ -174,4 +183,33 @@ func replay(log []byte) (pcrs [24][sha256.Size]byte, events int, err error) {
 		skip(int64(number()))
 	}
 	return pcrs, events, err
+}
+
+// The logs and registers are those of two guests of 2026-11-22.
+func TestReplay(t *testing.T) {
+	for _, guest := range []string{"t-ovmf-tpm", "t-ovmf-secureboot"} {
+		dir := filepath.Join("../../../shared/corpus/lab", guest)
+		registers, err := os.ReadFile(filepath.Join(dir, "tpm-pcrs"))
+		if err != nil {
+			t.Skipf("NOT RUN: the samples are not here: %v", err)
+		}
+		log, err := os.ReadFile(filepath.Join(dir, "binary_bios_measurements"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		pcrs, events, err := replay(log)
+		if err != nil || events < 20 {
+			t.Errorf("%s: %d events, %v", guest, events, err)
+		}
+		for i := range 10 {
+			if line := fmt.Sprintf("\n%d=%X\n", i, pcrs[i]); !strings.Contains(string(registers), line) {
+				t.Errorf("%s: register %s is not in\n%s", guest, strings.TrimSpace(line), registers)
+			}
+		}
+		for n := range log { // cut off anywhere, it is an error or shorter
+			if _, fewer, err := replay(log[:n]); err == nil && fewer >= events {
+				t.Fatalf("%s: %d events in %d of %d bytes", guest, fewer, n, len(log))
+			}
+		}
+	}
 }
