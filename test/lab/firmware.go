@@ -45,7 +45,8 @@ func (b *Builder) Firmware(secureBoot bool) (args []string, stop func(), err err
 	}, stop, nil
 }
 
-// startTPM starts a TPM 2.0 that QEMU reaches through a socket.
+// startTPM starts a TPM 2.0 that QEMU reaches through a socket, and that ends when
+// QEMU does.
 func (b *Builder) startTPM(socket string) (stop func(), err error) {
 	var program string
 	var libraries []string
@@ -62,7 +63,7 @@ func (b *Builder) startTPM(socket string) (stop func(), err error) {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(b.Ctx)
-	cmd := exec.CommandContext(ctx, program, "socket", "--tpm2", "--tpmstate", "dir="+state, "--ctrl", "type=unixio,path="+socket)
+	cmd := exec.CommandContext(ctx, program, "socket", "--tpm2", "--terminate", "--tpmstate", "dir="+state, "--ctrl", "type=unixio,path="+socket)
 	cmd.Env = append(os.Environ(), "LD_LIBRARY_PATH="+strings.Join(libraries, ":"))
 	var said strings.Builder
 	cmd.Stdout, cmd.Stderr = &said, &said
