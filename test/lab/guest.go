@@ -33,6 +33,7 @@ type InGuest struct {
 // The programs of a guest.
 const (
 	initProgram  = "/usr/sbin/init"
+	unitProgram  = "/usr/bin/lab-guest" // where process 1 is systemd
 	agentProgram = "/usr/bin/seaworthy-agent"
 	cliProgram   = "/usr/bin/seaworthy"
 )
@@ -42,8 +43,11 @@ const (
 // the machine off.
 func Guest(args []string) {
 	stage := "initramfs"
-	if len(args) > 1 && args[0] != "/init" { // which has the words after "--" of the command line
+	switch {
+	case len(args) > 1 && args[0] != "/init": // which has the words after "--" of the command line
 		stage = args[1]
+	case args[0] != "/init": // the kernel mounted the root itself
+		stage = "kernel"
 	}
 	if stage == confinedStage {
 		confined(args[2:])
@@ -72,6 +76,8 @@ func stageNamed(stage string) (err error) {
 	switch stage {
 	case "initramfs":
 		return initramfs()
+	case "kernel":
+		return first(kernelMounts(), root())
 	case "root":
 		return root()
 	case "unit":
@@ -82,17 +88,10 @@ func stageNamed(stage string) (err error) {
 
 // initramfs sets the root up and hands over to the guest program in it.
 func initramfs() error {
-	noexec := uintptr(0)
 	g, err := newGuest(func() error {
 		return first(
-			mount("proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""),
-			mount("sysfs", "/sys", "sysfs", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""),
 			mount("devtmpfs", "/dev", "devtmpfs", unix.MS_NOSUID|unix.MS_NOEXEC, "mode=755"),
-			mount("tmpfs", "/run", "tmpfs", unix.MS_NOSUID|unix.MS_NODEV|noexec, "mode=755"),
-			mount("securityfs", "/sys/kernel/security", "securityfs", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""),
-			mount("cgroup2", "/sys/fs/cgroup", "cgroup2", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""),
-			os.MkdirAll("/dev/pts", 0o755),
-			mount("devpts", "/dev/pts", "devpts", unix.MS_NOSUID|unix.MS_NOEXEC, "mode=620,gid=5"),
+			kernelMounts(),
 			loadModules("/lib/modules/load"),
 		)
 	})
@@ -104,6 +103,20 @@ func initramfs() error {
 		return fmt.Errorf("setting up the root of %s: %w", g.Shape.Name, err)
 	}
 	return switchRoot(at, initProgram, "root")
+}
+
+// kernelMounts mounts what a system has of the kernel's file systems beside /dev.
+func kernelMounts() error {
+	const closed = unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC
+	return first(
+		mount("proc", "/proc", "proc", closed, ""),
+		mount("sysfs", "/sys", "sysfs", closed, ""),
+		mount("tmpfs", "/run", "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=755"),
+		mount("securityfs", "/sys/kernel/security", "securityfs", closed, ""),
+		mount("cgroup2", "/sys/fs/cgroup", "cgroup2", closed, ""),
+		os.MkdirAll("/dev/pts", 0o755),
+		mount("devpts", "/dev/pts", "devpts", unix.MS_NOSUID|unix.MS_NOEXEC, "mode=620,gid=5"),
+	)
 }
 
 // root follows the plan as process 1 of the root.
@@ -139,6 +152,9 @@ func listen() (err error) {
 func unit() error {
 	g, err := newGuest(nil)
 	if err != nil {
+		return err
+	}
+	if err := os.WriteFile("/proc/sys/kernel/hostname", []byte(g.Plan.Node), 0o644); err != nil {
 		return err
 	}
 	return g.follow()

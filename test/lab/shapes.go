@@ -16,6 +16,9 @@ func Shapes() []Shape {
 		ostreeSysroot,
 		composefsVerity,
 		composefsPlain,
+		verityDMInit,
+		verityUsrhash,
+		verityRoothash,
 		rwExt4,
 	}
 }
