@@ -2,7 +2,16 @@
 
 package lab
 
-import "golang.org/x/sys/unix"
+import (
+	"os/exec"
+
+	"golang.org/x/sys/unix"
+)
+
+// mountAttacks lay something over the image.
+func mountAttacks() []Attack {
+	return []Attack{overlayUsr, bindBinary, tmpfsLibraries, namespaceSbin, namespaceLocal}
+}
 
 var overlayUsr = Attack{
 	Name:   "overlay-usr",
@@ -29,4 +38,65 @@ var overlayUsr = Attack{
 		{"processes-from-image", "pass from-image", "fail outside-image"}, // the agent's own program is under it
 	},
 	Level: 0,
+}
+
+var bindBinary = Attack{
+	Name:   "bind-over-binary",
+	What:   "a file in /run is mounted over one program of the image",
+	Shapes: []string{"verity-create"},
+	Do: func(*InGuest) error {
+		const program = intruderDir + "/dmsetup"
+		return first(plant("/usr/bin/busybox", program), unix.Mount(program, "/usr/sbin/dmsetup", "", unix.MS_BIND, ""))
+	},
+	Undo: func(g *InGuest) error {
+		return first(unix.Unmount("/usr/sbin/dmsetup", 0), g.Quiet("rm", "-r", intruderDir))
+	},
+	Level: 0,
+}
+
+var tmpfsLibraries = Attack{
+	Name:   "tmpfs-over-libraries",
+	What:   "a file system in memory with copies of the libraries is mounted over their folder below /usr/lib",
+	Shapes: []string{"verity-create"},
+	Do: func(g *InGuest) error {
+		return first(
+			mount("tmpfs", intruderDir, "tmpfs", 0, ""),
+			g.Quiet("sh", "-c", "cp "+imageLibraries+"/* "+intruderDir),
+			unix.Mount(intruderDir, imageLibraries, "", unix.MS_MOVE, ""),
+		)
+	},
+	Undo: func(g *InGuest) error {
+		return first(unix.Unmount(imageLibraries, unix.MNT_DETACH), g.Quiet("rmdir", intruderDir))
+	},
+	Level: 0,
+}
+
+var namespaceSbin = Attack{
+	Name:   "namespace-over-sbin",
+	What:   "one service mounts a writable folder over /usr/sbin in a mount namespace of its own",
+	Shapes: []string{"verity-create"},
+	Do: func(g *InGuest) error {
+		return first(
+			plant("/usr/bin/busybox", intruderDir+"/init"),
+			g.intrude("/usr/bin/sleep", inNamespace("mount -o bind "+intruderDir+" /usr/sbin")),
+		)
+	},
+	Undo:  (*InGuest).expel,
+	Level: 0,
+}
+
+var namespaceLocal = Attack{
+	Name:   "namespace-over-local",
+	What:   "one service mounts a file system in memory over /usr/local, where programs are looked for first, in a mount namespace of its own",
+	Shapes: []string{"verity-create"},
+	Do: func(g *InGuest) error {
+		return g.intrude("/usr/bin/sleep", inNamespace("mount -t tmpfs tmpfs /usr/local"))
+	},
+	Undo:  (*InGuest).expel,
+	Level: 0,
+}
+
+// inNamespace is a service that mounts something where only it sees it.
+func inNamespace(does string) *exec.Cmd {
+	return exec.Command("/usr/bin/unshare", "-m", "--propagation", "private", "/usr/bin/sh", "-c", does+" && exec /usr/bin/sleep "+forever)
 }

@@ -2,9 +2,14 @@
 
 package lab
 
+import "slices"
+
 // Attacks are all attacks, in the order of docs/proven.md.
 func Attacks() []Attack {
-	return []Attack{
-		overlayUsr,
-	}
+	return slices.Concat(
+		mountAttacks(),
+		processAttacks(),
+		persistenceAttacks(),
+		kernelAttacks(),
+	)
 }

@@ -118,6 +118,9 @@ func root() error {
 		g.Quiet("ip", "link", "set", "lo", "up"),
 		g.Service("sleep.service", "/usr/bin/sleep", "86400"),
 	)
+	if err == nil && g.Plan.Options["module"] == "unsigned" {
+		err = loadUnsigned()
+	}
 	if err != nil {
 		return fmt.Errorf("starting %s: %w", g.Shape.Name, err)
 	}

@@ -4,6 +4,8 @@ package lab
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -48,6 +50,7 @@ func (b *Builder) Start(s Shape, plan Plan, limit time.Duration) (*Result, error
 	if err != nil {
 		return nil, fmt.Errorf("making the disks of %s: %w", s.Name, err)
 	}
+	boot.Cmdline = changed(boot.Cmdline, plan.Options["cmdline"])
 	if boot.Kernel == "" {
 		boot.Kernel = b.Kernel.Image()
 	}
@@ -64,4 +67,18 @@ func (b *Builder) Start(s Shape, plan Plan, limit time.Duration) (*Result, error
 		plan.Node = "guest"
 	}
 	return b.Run(boot, plan, limit)
+}
+
+// changed is a command line after a change: words to append, and words to take
+// away that have a "-" before them.
+func changed(cmdline, change string) string {
+	words := strings.Split(cmdline, " ")
+	for _, w := range strings.Fields(change) {
+		if gone, minus := strings.CutPrefix(w, "-"); minus {
+			words = slices.DeleteFunc(words, func(w string) bool { return w == gone })
+		} else {
+			words = append(words, w)
+		}
+	}
+	return strings.Join(words, " ")
 }

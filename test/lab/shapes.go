@@ -6,6 +6,7 @@ package lab
 func Shapes() []Shape {
 	return []Shape{
 		verityCreate,
+		verityLockdown,
 		rwExt4,
 	}
 }

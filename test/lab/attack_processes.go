@@ -1,0 +1,177 @@
+//go:build linux
+
+package lab
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+
+	"golang.org/x/sys/unix"
+)
+
+// processAttacks are programs and libraries that are not the image's, in
+// processes of the host.
+func processAttacks() []Attack {
+	return []Attack{
+		processFromVar, processDeleted, processDetached, processInMemory,
+		scriptFromVar, scriptFromInput, ldPreload, ldSoPreload,
+	}
+}
+
+const forever = "86400" // seconds
+
+var processFromVar = Attack{
+	Name:   "process-from-var",
+	What:   "/var is remounted without noexec, and a program in it runs as a service",
+	Shapes: []string{"verity-create"},
+	Do: func(g *InGuest) error {
+		const program = "/var/lib/intruder/sleep"
+		return first(
+			remount("/var", unix.MS_NOSUID|unix.MS_NODEV),
+			plant("/usr/bin/sleep", program),
+			g.intrude(program, exec.Command(program, forever)),
+		)
+	},
+	Undo: func(g *InGuest) error {
+		return first(g.expel(), os.RemoveAll("/var/lib/intruder"), remount("/var", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC))
+	},
+	Level: 3,
+}
+
+func remount(path string, flags uintptr) error {
+	return unix.Mount("", path, "", unix.MS_REMOUNT|unix.MS_BIND|flags, "")
+}
+
+var processDeleted = Attack{
+	Name:   "process-deleted",
+	What:   "a program runs from /run, and its file is deleted",
+	Shapes: []string{"verity-create"},
+	Do: func(g *InGuest) error {
+		const program = intruderDir + "/sleep"
+		return first(
+			plant("/usr/bin/sleep", program),
+			g.intrude(program, exec.Command(program, forever)),
+			os.Remove(program),
+		)
+	},
+	Undo:  (*InGuest).expel,
+	Level: 3,
+}
+
+var processDetached = Attack{
+	Name:   "process-detached",
+	What:   "a program runs from a file system in memory whose mount is then detached (umount -l)",
+	Shapes: []string{"verity-create"},
+	Do: func(g *InGuest) error {
+		const program = intruderDir + "/sleep"
+		return first(
+			mount("tmpfs", intruderDir, "tmpfs", 0, ""),
+			plant("/usr/bin/sleep", program),
+			g.intrude(program, exec.Command(program, forever)),
+			unix.Unmount(intruderDir, unix.MNT_DETACH),
+		)
+	},
+	Undo:  (*InGuest).expel,
+	Level: 3,
+}
+
+var processInMemory = Attack{
+	Name:   "process-in-memory",
+	What:   "a program runs from a file in memory (memfd_create)",
+	Shapes: []string{"verity-create"},
+	Do: func(g *InGuest) error {
+		fd, err := unix.MemfdCreate("intruder", unix.MFD_CLOEXEC)
+		if err != nil {
+			return err
+		}
+		f := os.NewFile(uintptr(fd), "intruder")
+		defer f.Close()
+		b, err := os.ReadFile("/usr/bin/sleep")
+		if err != nil {
+			return err
+		}
+		if _, err := f.Write(b); err != nil {
+			return err
+		}
+		return g.intrude("/memfd:intruder", exec.Command(fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), fd), forever))
+	},
+	Undo:  (*InGuest).expel,
+	Level: 3,
+}
+
+const script = "/var/lib/intruder/script.sh"
+
+// leaveScript ends the script and takes it away.
+func leaveScript(g *InGuest) error { return first(g.expel(), os.RemoveAll("/var/lib/intruder")) }
+
+var scriptFromVar = Attack{
+	Name:   "script-from-var",
+	What:   "the image's shell runs a script in /var, which is mounted noexec",
+	Shapes: []string{"verity-create"},
+	Do: func(g *InGuest) error {
+		return first(
+			write(script, 0o644, "sleep "+forever+"\n"),
+			g.intrude("/usr/bin/busybox", exec.Command("/usr/bin/sh", script)),
+		)
+	},
+	Undo:  leaveScript,
+	Level: 3,
+}
+
+var scriptFromInput = Attack{
+	Name:   "script-from-input",
+	What:   "the image's shell runs a script in /var that it reads from its standard input",
+	Shapes: []string{"verity-create"},
+	Do: func(g *InGuest) error {
+		if err := write(script, 0o644, "sleep "+forever+"\n"); err != nil {
+			return err
+		}
+		f, err := os.Open(script)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		cmd := exec.Command("/usr/bin/sh")
+		cmd.Stdin = f
+		return g.intrude("/usr/bin/busybox", cmd)
+	},
+	Undo:  leaveScript,
+	Level: 3,
+}
+
+// library is any shared object; that it brings no code of an intruder's makes
+// no difference to what can be seen of it.
+const (
+	imageLibraries = "/usr/lib/x86_64-linux-gnu"
+	imageLibrary   = imageLibraries + "/libm.so.6"
+	library        = intruderDir + "/intruder.so"
+)
+
+var ldPreload = Attack{
+	Name:   "ld-preload",
+	What:   "a program of the image is started with LD_PRELOAD of a library in /run",
+	Shapes: []string{"verity-create"},
+	Do: func(g *InGuest) error {
+		cmd := exec.Command("/usr/bin/sleep", forever)
+		cmd.Env = append(os.Environ(), "LD_PRELOAD="+library)
+		return first(plant(imageLibrary, library), g.intrude(library, cmd))
+	},
+	Undo:  (*InGuest).expel,
+	Level: 3,
+}
+
+var ldSoPreload = Attack{
+	Name:   "ld-so-preload",
+	What:   "/etc/ld.so.preload names a library in /run, and a program of the image is started",
+	Shapes: []string{"verity-create"},
+	Do: func(g *InGuest) error {
+		return first(
+			plant(imageLibrary, library),
+			write("/etc/ld.so.preload", 0o644, library+"\n"),
+			g.intrude(library, exec.Command("/usr/bin/sleep", forever)),
+		)
+	},
+	Undo:  func(g *InGuest) error { return first(os.Remove("/etc/ld.so.preload"), g.expel()) },
+	Level: 3,
+}
