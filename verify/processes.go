@@ -24,7 +24,7 @@ var processRefs = []Ref{
 
 var processesFromImage = Check{
 	ID:        "processes-from-image",
-	Rev:       1,
+	Rev:       2,
 	Title:     "every host process runs from the OS image or from a declared place",
 	Topic:     Processes,
 	Severity:  Critical,
