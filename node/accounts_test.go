@@ -119,6 +119,7 @@ func TestSudoWithoutPasswordByDefault(t *testing.T) {
 		{"for everybody", "Defaults !authenticate\n", true, true},
 		{"among others", "Defaults env_reset, !authenticate\n", true, true},
 		{"for one user", "Defaults:core !authenticate\n", true, false},
+		{"with a blank", "Defaults env_reset,! authenticate\n", true, true},
 		{"on some hosts", "Defaults@web !authenticate\n", true, true},
 		{"asked for", "Defaults authenticate\n", false, false},
 	} {
@@ -129,6 +130,25 @@ func TestSudoWithoutPasswordByDefault(t *testing.T) {
 		want := []SudoRule{{"core", tt.core, true, "/etc/sudoers.d/core"}, {"root", tt.root, true, "/etc/sudoers"}}
 		if d := cmp.Diff(want, v.Sudo); err != nil || len(gaps) > 0 || d != "" {
 			t.Errorf("%s: %v, %v (-want +got):\n%s", tt.name, gaps, err, d)
+		}
+	}
+}
+
+func TestSudoRules(t *testing.T) {
+	for _, tt := range []struct {
+		name, sudoers string
+		want          SudoRule
+	}{
+		{"a group that is never asked", "Defaults exempt_group = wheel\n%wheel ALL=(ALL) ALL\n", SudoRule{"%wheel", true, true, "/etc/sudoers"}},
+		{"everything on the second host", "ann web=/bin/ls : db=ALL\n", SudoRule{"ann", false, true, "/etc/sudoers"}},
+		{"everything in a folder", "ann ALL=(ALL) CWD=/srv ALL\n", SudoRule{"ann", false, true, "/etc/sudoers"}},
+		{"a command whose argument is ALL", "ann ALL=(ALL) /bin/cat ALL\n", SudoRule{"ann", false, false, "/etc/sudoers"}},
+		{"a command whose argument ends in ALL", "ann ALL=(ALL) /bin/x --what\\=ALL\n", SudoRule{"ann", false, false, "/etc/sudoers"}},
+		{"everything, with an option", "ann ALL=(ALL) TIMEOUT=5m NOPASSWD: ALL\n", SudoRule{"ann", true, true, "/etc/sudoers"}},
+	} {
+		got, gaps := readSudo((&memHost{files: map[string]string{"etc/sudoers": tt.sudoers}}).host())
+		if d := cmp.Diff([]SudoRule{tt.want}, got); len(gaps) > 0 || d != "" {
+			t.Errorf("%s: %v (-want +got):\n%s", tt.name, gaps, d)
 		}
 	}
 }

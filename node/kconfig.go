@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -32,7 +33,6 @@ var KernelOptions = []string{
 	"KEXEC_SIG_FORCE",
 	"KEXEC_VERIFY_SIG", // KEXEC_SIG up to 5.3
 	"MODULES",
-	"MODULE_SIG",
 	"RANDOMIZE_BASE",
 	"SECCOMP_FILTER",
 	"SLAB_FREELIST_HARDENED",
@@ -57,11 +57,12 @@ var KernelBuild = Source[KernelConfig]{
 const maxKernelConfig = 4 << 20
 
 func readKernelBuild(_ context.Context, h *Host) (KernelConfig, []Gap, error) {
-	b, err := h.ReadFile("proc/config.gz", maxKernelConfig)
+	b, err := h.ReadSecret("proc/config.gz", maxKernelConfig, keepPackedOptions)
 	from := "proc/config.gz"
 	switch {
 	case err == nil:
-		if b, err = gunzip(b, maxKernelConfig); err != nil {
+		if !bytes.HasPrefix(b, []byte(unpackedConfig)) {
+			_, err := gunzip(b, maxKernelConfig) // as keepPackedOptions could not
 			return KernelConfig{}, nil, fmt.Errorf("reading /%s: %w", from, err)
 		}
 	case !IsAbsent(err):
@@ -97,7 +98,7 @@ func readBuiltConfig(h *Host) ([]byte, string, error) {
 	}
 	var first error
 	for _, name := range []string{"usr/lib/modules/" + release + "/config", "lib/modules/" + release + "/config", "boot/config-" + release} {
-		b, err := h.ReadFile(name, maxKernelConfig)
+		b, err := h.ReadSecret(name, maxKernelConfig, keepOptions)
 		if err == nil {
 			return b, name, nil
 		}
@@ -106,6 +107,39 @@ func readBuiltConfig(h *Host) ([]byte, string, error) {
 		}
 	}
 	return nil, "", first
+}
+
+// usualOptions are those of which every whole configuration has one or more.
+var usualOptions = []string{"64BIT", "MMU", "MODULES", "NET"}
+
+// keepOptions keeps of a configuration the options that are read and those that
+// show that it is whole, so that a capture holds none of the other 5,000; and what
+// is no line of one, for the parser to refuse.
+func keepOptions(b []byte) []byte {
+	out := []byte{}
+	for line := range bytes.Lines(b) {
+		name, _, err := parseKernelOption(strings.TrimRight(string(line), " \t\r\n"))
+		if err != nil || slices.Contains(KernelOptions, name) || slices.Contains(usualOptions, name) {
+			out = append(out, line...)
+		}
+	}
+	return out
+}
+
+// unpackedConfig begins what keepPackedOptions has unpacked. It is a comment.
+const unpackedConfig = "# unpacked\n"
+
+// keepPackedOptions is keepOptions for a packed configuration. What it cannot
+// unpack it leaves as it is.
+func keepPackedOptions(b []byte) []byte {
+	if bytes.HasPrefix(b, []byte(unpackedConfig)) {
+		return b
+	}
+	text, err := gunzip(b, maxKernelConfig)
+	if err != nil {
+		return b
+	}
+	return append([]byte(unpackedConfig), keepOptions(text)...)
 }
 
 // gunzip returns what was packed, which must be at most max bytes.
@@ -124,40 +158,52 @@ func gunzip(b []byte, max int64) ([]byte, error) {
 	return out, nil
 }
 
-// parseKernelConfig parses a .config: CONFIG_NAME=value, "# CONFIG_NAME is not
-// set", comments. Source: the kernel's scripts/kconfig/confdata.c.
+// parseKernelConfig parses a .config, whole or as keepOptions leaves it.
 func parseKernelConfig(b []byte) (map[string]string, error) {
 	out := map[string]string{}
 	n := 0
 	for line := range bytes.Lines(b) {
 		n++
 		text := strings.TrimRight(string(line), " \t\r\n")
-		name, value := "", ""
-		if off, ok := strings.CutSuffix(text, " is not set"); ok && strings.HasPrefix(off, "# CONFIG_") {
-			name, value = off[len("# "):], "n"
-		} else if text == "" || text[0] == '#' {
-			continue
-		} else if name, value, ok = strings.Cut(text, "="); !ok || value == "" {
-			return nil, fmt.Errorf("kernel configuration line %d %.200q is no assignment", n, text)
+		name, value, err := parseKernelOption(text)
+		if err != nil {
+			return nil, fmt.Errorf("kernel configuration line %d %.200q: %w", n, text, err)
 		}
-		name, ok := strings.CutPrefix(name, "CONFIG_")
-		if !ok || name == "" || strings.ContainsFunc(name, func(r rune) bool { return !wordRune(r) }) {
-			return nil, fmt.Errorf("kernel configuration line %d %.200q: %.100q is no option", n, text, name)
+		if name == "" {
+			continue
 		}
 		if _, twice := out[name]; twice {
 			return nil, fmt.Errorf("kernel configuration line %d %.200q: %s stands twice", n, text, name)
 		}
-		if quoted, ok := strings.CutPrefix(value, `"`); ok {
-			if value, ok = strings.CutSuffix(quoted, `"`); !ok {
-				return nil, fmt.Errorf("kernel configuration line %d %.200q: the quote is not closed", n, text)
-			}
-		}
 		out[name] = value
 	}
-	if !slices.ContainsFunc([]string{"64BIT", "MMU", "MODULES", "NET"}, func(name string) bool { _, ok := out[name]; return ok }) && len(out) < 16 {
+	if !slices.ContainsFunc(usualOptions, func(name string) bool { _, ok := out[name]; return ok }) && len(out) < 16 {
 		return nil, fmt.Errorf("kernel configuration of %d options is cut", len(out))
 	}
 	return out, nil
+}
+
+// parseKernelOption parses a line of a .config: CONFIG_NAME=value, "# CONFIG_NAME
+// is not set"; the name is "" where it is empty or a comment.
+// Source: the kernel's scripts/kconfig/confdata.c.
+func parseKernelOption(text string) (name, value string, err error) {
+	if off, ok := strings.CutSuffix(text, " is not set"); ok && strings.HasPrefix(off, "# CONFIG_") {
+		name, value = off[len("# "):], "n"
+	} else if text == "" || text[0] == '#' {
+		return "", "", nil
+	} else if name, value, ok = strings.Cut(text, "="); !ok || value == "" {
+		return "", "", errors.New("it is no assignment")
+	}
+	name, ok := strings.CutPrefix(name, "CONFIG_")
+	if !ok || name == "" || strings.ContainsFunc(name, func(r rune) bool { return !wordRune(r) }) {
+		return "", "", fmt.Errorf("%.100q is no option", name)
+	}
+	if quoted, ok := strings.CutPrefix(value, `"`); ok {
+		if value, ok = strings.CutSuffix(quoted, `"`); !ok {
+			return "", "", errors.New("the quote is not closed")
+		}
+	}
+	return name, value, nil
 }
 
 func wordRune(r rune) bool {

@@ -86,6 +86,36 @@ func TestKernelBuild(t *testing.T) {
 	}
 }
 
+// TestKernelBuildKeepsLittle: a capture holds the options that are judged and not
+// the other 140 KiB.
+func TestKernelBuildKeepsLittle(t *testing.T) {
+	text := madeConfig + "CONFIG_NET=y\nCONFIG_SECCOMP_FILTER=y\n"
+	for i := range 5000 {
+		text += fmt.Sprintf("CONFIG_MADE_%d=y\n# CONFIG_OTHER_%d is not set\n", i, i)
+	}
+	want := "CONFIG_64BIT=y\nCONFIG_MODULES=y\nCONFIG_KEXEC=y\n# CONFIG_KEXEC_SIG_FORCE is not set\nCONFIG_NET=y\nCONFIG_SECCOMP_FILTER=y\n"
+	for _, tt := range []struct {
+		name, in, want string
+		keep           func([]byte) []byte
+	}{
+		{"text", text, want, keepOptions},
+		{"packed", packed(t, text), unpackedConfig + want, keepPackedOptions},
+		{"a line that is none stays to be refused", text + "KEXEC=y\n", want + "KEXEC=y\n", keepOptions},
+		{"what cannot be unpacked stays to be refused", text, text, keepPackedOptions},
+	} {
+		got := tt.keep([]byte(tt.in))
+		if d := cmp.Diff(tt.want, string(got)); d != "" {
+			t.Errorf("%s (-want +got):\n%s", tt.name, d)
+		}
+		if again := tt.keep(got); !bytes.Equal(again, got) {
+			t.Errorf("%s: kept again it is %q", tt.name, again)
+		}
+	}
+	if !slices.IsSorted(KernelOptions) {
+		t.Error("KernelOptions are not sorted")
+	}
+}
+
 func TestParseKernelConfig(t *testing.T) {
 	got, err := parseKernelConfig([]byte(madeConfig))
 	if err != nil {
@@ -160,6 +190,10 @@ func FuzzKernelConfig(f *testing.F) {
 	f.Add([]byte(madeConfig))
 	f.Add([]byte("CONFIG_64BIT=y\n# CONFIG_A is not set\nCONFIG_S=\"\"\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
+		kept := keepOptions(b)
+		if !bytes.Equal(keepOptions(kept), kept) {
+			t.Fatalf("%q is kept as another when it is kept again", b)
+		}
 		got, err := parseKernelConfig(b)
 		if err != nil {
 			return

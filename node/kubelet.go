@@ -142,6 +142,9 @@ func readKubelet(h *Host) (*kubeletReading, error) {
 		if all, err := h.gathering.listening(); err == nil && slices.ContainsFunc(all.sockets, func(l listening) bool { return l.port == kubeletPort }) {
 			r.gaps = append(r.gaps, GapOf("the kubelet", &Error{"looking for", "the kubelet", Failed, fmt.Sprintf("something listens on its port, %d, and no process that goes by its name was found", kubeletPort)}))
 		}
+		if ns := pidNamespace(h); ns != "initial" {
+			r.gaps = append(r.gaps, GapOf("the kubelet", &Error{"looking for", "the kubelet", Failed, "process 1 is not known to be that of the whole machine, and what runs outside its namespace was not seen"}))
+		}
 		if found.unseen != nil {
 			r.gaps = append(r.gaps, GapOf("whether a kubelet in a container is the node's", found.unseen))
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"os"
 	"reflect"
 	"slices"
@@ -15,9 +16,16 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
+// wholeMachine are files of a machine whose process 1 is its own.
+func wholeMachine(files map[string]string) map[string]string {
+	whole := map[string]string{"proc/1/ns/pid": "-> " + initialPIDNamespace}
+	maps.Copy(whole, files)
+	return whole
+}
+
 // kubeletHost is a host with files and the processes that a process table would show.
 func kubeletHost(files map[string]string, processes ...process) *Host {
-	m := &memHost{files: files, info: map[string]FileInfo{
+	m := &memHost{files: wholeMachine(files), info: map[string]FileInfo{
 		"etc/kubernetes/kubelet.yaml": {Type: Regular, Mode: 0o600},
 	}}
 	h := m.host()
@@ -61,6 +69,10 @@ func TestKubeletFound(t *testing.T) {
 		{"no kubelet", []process{{pid: 1, comm: "systemd", exe: "/usr/lib/systemd/systemd"}}, nil, "absent  ", nil},
 		{"an executable that may not be seen", []process{{pid: 9, comm: "kubelet", args: []string{"kubelet"}}}, nil, "process kubelet ", nil},
 		{"a version in its name", []process{{pid: 9, comm: "kubelet", exe: "/opt/bin/kubelet-v1.33.4", args: []string{"kubelet"}}}, nil, "process /opt/bin/kubelet-v1.33.4 ", nil},
+		{"no kubelet in the part of the machine that is seen (Talos 1.14)", []process{{pid: 1, comm: "sandboxd", exe: "/usr/bin/sandboxd"}}, map[string]string{"proc/1/ns/pid": "-> pid:[4026532200]"},
+			"absent  ", []string{"the kubelet"}},
+		{"no kubelet, and which namespace process 1 is in was not seen", []process{{pid: 1, comm: "systemd"}}, map[string]string{"proc/1/ns/pid": "! denied"}, "absent  ", []string{"the kubelet"}},
+		{"a kubelet in the part of the machine that is seen", []process{kubeletProcess()}, map[string]string{"proc/1/ns/pid": "-> pid:[4026532200]"}, "process /usr/bin/kubelet ", nil},
 		{"a controller whose name begins alike", []process{{pid: 9, comm: "kubelet-csr-app", exe: "/kubelet-csr-approver", args: []string{"x"}}}, nil, "absent  ", nil},
 		{"a kubelet by another name", []process{{pid: 9, comm: "node-agent", exe: "/opt/node-agent"}},
 			map[string]string{"proc/1/net/tcp": "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n   0: 00000000:280A 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 7 1\n"}, "absent  ", []string{"the kubelet"}},
@@ -134,7 +146,7 @@ func TestKubeletFound(t *testing.T) {
 }
 
 func TestKubeletMayRunUnseen(t *testing.T) {
-	h := (&memHost{}).host()
+	h := (&memHost{files: wholeMachine(nil)}).host()
 	h.gathering.processes = func() (*processTable, error) {
 		return &processTable{gaps: []Gap{{What: "processes", Code: Denied, Reason: "hidepid", Count: 3, Of: 9}, {What: "executables of host processes", Code: Denied, Reason: "no right", Count: 1, Of: 9}}}, nil
 	}

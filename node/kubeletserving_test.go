@@ -235,7 +235,7 @@ func TestKubeletServing(t *testing.T) {
 		{name: "nothing says what listens", files: files(tcp, "! denied", unix, "! denied"), process: kubeletProcess(), wantError: "reading /proc/1/net/tcp: permission denied"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			m := &memHost{files: row.files, kernel: row.answers, errors: row.refusals}
+			m := &memHost{files: wholeMachine(row.files), kernel: row.answers, errors: row.refusals}
 			h := m.host()
 			h.gathering.processes = func() (*processTable, error) { return &processTable{processes: []process{row.process}}, nil }
 			got, gaps, err := KubeletServing.Read(context.Background(), h)

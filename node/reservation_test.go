@@ -179,7 +179,7 @@ func TestReservationGaps(t *testing.T) {
 
 func TestReservationWithoutKubelet(t *testing.T) {
 	q := Question{AskStatfs, "var/lib/kubelet"}
-	m := &memHost{files: machine(), errors: map[Question]*Error{q: {"asking the kernel for", "statfs of /var/lib/kubelet", Absent, ""}}}
+	m := &memHost{files: wholeMachine(machine()), errors: map[Question]*Error{q: {"asking the kernel for", "statfs of /var/lib/kubelet", Absent, ""}}}
 	h := m.host()
 	h.gathering.processes = func() (*processTable, error) { return &processTable{}, nil }
 	v, gaps, err := Reservation.Read(context.Background(), h)

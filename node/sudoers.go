@@ -89,7 +89,7 @@ func readSudo(h *Host) ([]SudoRule, []Gap) {
 
 // sudoLine is a line of sudoers(5) that matters.
 type sudoLine struct {
-	kind            string // "rule", "include", "includedir", "unasked" (Defaults !authenticate)
+	kind            string // "rule", "include", "includedir", "unasked" (Defaults !authenticate, exempt_group)
 	who             string // the users of a rule, or of Defaults; the path of an include
 	noPassword, all bool
 }
@@ -142,24 +142,41 @@ func keepSudo(line string, aliases map[string]string) string {
 	}
 	rule := sudoLine{kind: "rule", who: f[0], noPassword: strings.Contains(right, "NOPASSWD")}
 	rule.who = cmp.Or(aliases[rule.who], rule.who)
-	for c := range strings.SplitSeq(right, ",") {
-		c = c[strings.LastIndexAny(c, ":)")+1:]
-		rule.all = rule.all || strings.TrimSpace(c) == "ALL"
+	for c := range strings.SplitSeq(strings.NewReplacer(`\:`, "", `\=`, "", `\,`, "").Replace(right), ",") {
+		// Before a command stand users, tags and options (CWD=/srv), and before those
+		// of further hosts ": HOSTS =".
+		at := strings.LastIndexAny(c, ":)=")
+		words := strings.Fields(c[at+1:])
+		if at >= 0 && c[at] == '=' && len(words) == 2 {
+			words = words[1:]
+		}
+		rule.all = rule.all || len(words) == 1 && words[0] == "ALL"
 	}
 	return rule.String()
 }
 
-// keepDefaults keeps of a line "Defaults…" whom it spares the password, where it
-// does. One for hosts, commands or other users counts as one for all.
+// keepDefaults keeps of a line "Defaults…" whom it spares the password, one line for
+// each. What spares it for hosts, commands or other users counts as sparing it for all.
 func keepDefaults(f []string, aliases map[string]string) string {
-	if !slices.Contains(strings.Split(strings.Join(f[1:], ","), ","), "!authenticate") {
-		return ""
-	}
 	who, users := strings.CutPrefix(f[0], "Defaults:")
 	if who = cmp.Or(aliases[who], who); !users || who == "" || strings.ContainsAny(who, `\"`) || strings.HasSuffix(who, ",") {
 		who = "ALL" // those of a list with blanks in it too
 	}
-	return sudoLine{kind: "unasked", who: who}.String()
+	var out []string
+	settings := strings.NewReplacer("! ", "!", " =", "=", "= ", "=").Replace(strings.Join(f[1:], " "))
+	for _, s := range strings.FieldsFunc(settings, func(r rune) bool { return r == ' ' || r == ',' }) {
+		if s == "!authenticate" {
+			out = append(out, sudoLine{kind: "unasked", who: who}.String())
+		}
+		if group, ok := strings.CutPrefix(s, "exempt_group="); ok {
+			group = "%" + strings.Trim(group, `"`)
+			if group == "%" || strings.ContainsAny(group, `\"`) {
+				group = "ALL"
+			}
+			out = append(out, sudoLine{kind: "unasked", who: group}.String())
+		}
+	}
+	return strings.Join(out, "\n")
 }
 
 func (l sudoLine) String() string {

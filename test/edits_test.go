@@ -282,6 +282,7 @@ var captureEdits = []captureEdit{{
 		"allocatable-consistent":              "unknown gap-failed",
 		"bootstrap-credential-gone":           "unknown gap-failed",
 		"control-plane-files-closed":          "unknown gap-failed",
+		"control-plane-files-kept":            "unknown gap-failed",
 		"ephemeral-storage-reserved":          "unknown gap-failed",
 		"eviction-defaults-kept":              "unknown gap-failed",
 		"hard-eviction-set":                   "unknown gap-failed",

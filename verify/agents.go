@@ -149,7 +149,7 @@ func judgeAgentsContained(v node.AgentState, g Given) Finding {
 			faults = append(faults, strings.Join(caps, ", "))
 		}
 		for _, m := range a.Mounts {
-			own := slices.Contains(rootPaths, m.Host) || slices.ContainsFunc(programPaths, func(p string) bool { return holdsPath(m.Host, p) })
+			own := slices.Contains(rootPaths, m.Host) || slices.ContainsFunc(programPaths, func(p string) bool { return below(p, m.Host) })
 			if m.Writable && own {
 				faults = append(faults, m.Host+" writable")
 			}

@@ -3,7 +3,6 @@ package verify
 import (
 	"cmp"
 	"fmt"
-	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -155,11 +154,7 @@ func (b beyond) listeners(facts node.Facts, p *profiles.Profile) {
 		if l.Program == "" || listenDeclared(l, p.Network.Listen) {
 			continue
 		}
-		program := l.Program
-		if l.Container {
-			program = "container:" + path.Base(l.Program)
-		}
-		b.add("listeners", profiles.Place{Path: fmt.Sprintf("%s %d", program, l.Port)})
+		b.add("listeners", profiles.Place{Path: fmt.Sprintf("%s %d", listenerProgram(l), l.Port)})
 	}
 }
 

@@ -98,15 +98,15 @@ func powersOf(c node.Container) []power {
 		switch {
 		case slices.Contains(rootPaths, m.Host) || strings.HasPrefix(m.Host, "/proc/1/"):
 			add(powerRoot, "%s", text)
-		case m.Writable && slices.ContainsFunc(programPaths, func(p string) bool { return holdsPath(m.Host, p) }):
+		case m.Writable && slices.ContainsFunc(programPaths, func(p string) bool { return below(p, m.Host) }):
 			add(powerRoot, "%s", text)
 		case slices.ContainsFunc(telltalePaths, func(p string) bool { return m.Host == p || m.Host == "/var" || m.Host == "/var/lib" }):
 			add(powerPath, "%s", text)
 		}
-		if slices.ContainsFunc(kubeletSecrets, func(p string) bool { return holdsPath(m.Host, p) || below(m.Host, p) }) {
+		if slices.ContainsFunc(kubeletSecrets, func(p string) bool { return below(p, m.Host) || below(m.Host, p) }) {
 			add(powerKubelet, "%s", text)
 		}
-		if holdsPath(m.Host, "/var/lib/kubelet/pods") || below(m.Host, "/var/lib/kubelet/pods") {
+		if below("/var/lib/kubelet/pods", m.Host) || below(m.Host, "/var/lib/kubelet/pods") {
 			add(powerPodVolumes, "%s", text)
 		}
 		dev, inDev := strings.CutPrefix(m.Host, "/dev/")
@@ -136,9 +136,6 @@ func intersect(a, b []string) []string {
 	}
 	return out
 }
-
-// holdsPath reports whether dir is p or a folder above it.
-func holdsPath(dir, p string) bool { return dir == p || dir == "/" || below(p, dir) }
 
 // containerName is how findings name a container.
 func containerName(c node.Container) string {

@@ -9,7 +9,7 @@ import (
 )
 
 var coreDumpsRestricted = Check{
-	ID: "core-dumps-restricted", Rev: 1, Topic: KernelTopic, Severity: Medium,
+	ID: "core-dumps-restricted", Rev: 2, Topic: KernelTopic, Severity: Medium,
 	Title: "privileged programs leave no core dump, and the program that receives dumps is in the OS image",
 	Refs:  parameterRefs(Ref{cisBottlerocket, "1.4.1"}, Ref{cisCOS, "core-dumps-restricted"}),
 	Help: Help{
@@ -36,7 +36,7 @@ func judgeCoreDumps(s node.SysctlValues, k node.KernelState, mounts []node.Mount
 	switch {
 	case !found:
 		return unsaid("where the kernel puts dumps")
-	case pipes && !g.Profile.Ordinary && !fileOfImage(program, mounts):
+	case pipes && !g.Profile.Ordinary && !leadsToImage(program, mounts):
 		c.bad = append(c.bad, "kernel.core_pattern starts "+program+", which is not of the OS image")
 	case strings.HasPrefix(pattern, "@"): // core(5): a socket since Linux 6.16
 		c.open = append(c.open, "kernel.core_pattern hands dumps to the socket "+pattern+", and who listens there was not read")
@@ -44,26 +44,6 @@ func judgeCoreDumps(s node.SysctlValues, k node.KernelState, mounts []node.Mount
 		c.met = append(c.met, "kernel.core_pattern = "+pattern)
 	}
 	return c.finding()
-}
-
-// mergedDirs are links into /usr on every system with a merged /usr: file-hierarchy(7).
-var mergedDirs = []string{"/lib/", "/lib64/", "/bin/", "/sbin/"}
-
-// fileOfImage reports whether a path that a program on the host would open lies
-// on the OS image.
-func fileOfImage(p string, mounts []node.Mount) bool {
-	if !strings.HasPrefix(p, "/") || strings.Contains(p, "/../") {
-		return false
-	}
-	if imageMount(mountOf(mounts, p)) && !below(p, "/usr/local") {
-		return true
-	}
-	for _, dir := range mergedDirs {
-		if strings.HasPrefix(p, dir) {
-			return imageMount(mountOf(mounts, "/usr"+p))
-		}
-	}
-	return false
 }
 
 func wholeNumber(s string) (int64, error) {

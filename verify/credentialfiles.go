@@ -34,6 +34,47 @@ func judgeCredentialLists(bad, good []string, badReason, goodReason, none string
 	return pass("none", none)
 }
 
+// fileJudge holds files to a mode and to their owner.
+type fileJudge struct {
+	declared        profiles.Credentials
+	bad, good, open []string
+}
+
+func (j *fileJudge) judge(f node.CredentialFile, limit uint32) {
+	faults := credentialFaults(f, limit, j.declared)
+	if j.bad = append(j.bad, faults...); len(faults) == 0 && !slices.Contains(j.good, credentialText(f)) {
+		j.good = append(j.good, credentialText(f)) // once, however many links lead to it
+	}
+}
+
+// called judges the files that are meant, by their own path or by that of a link in
+// the same list. One that leads out of the list leads to what was not looked at.
+func (j *fileJudge) called(list []node.CredentialFile, limit uint32, meant func(node.CredentialFile) bool) {
+	for _, f := range list {
+		switch {
+		case !meant(f):
+		case f.Type == node.Regular:
+			j.judge(f, limit)
+		case f.Type == node.Symlink && f.Link != "":
+			if i := slices.IndexFunc(list, func(to node.CredentialFile) bool { return to.Path == f.Link }); i < 0 {
+				j.open = append(j.open, f.Path+" -> "+f.Link)
+			} else if list[i].Type == node.Regular {
+				j.judge(list[i], limit)
+			}
+		}
+	}
+}
+
+// any reports whether one of the files that are meant was found.
+func (j *fileJudge) any() bool { return len(j.bad)+len(j.good)+len(j.open) > 0 }
+
+func (j *fileJudge) finding(badReason, goodReason string) Finding {
+	if len(j.bad) == 0 && len(j.open) > 0 {
+		return unknown(unreadCode, "mode and owner of what these lead to were not looked at: "+strings.Join(j.open, "; "), j.open...)
+	}
+	return judgeCredentialLists(j.bad, j.good, badReason, goodReason, "")
+}
+
 // holdsPrivateKey reports whether there is a private key in the file, by what was read
 // of it or else by its name.
 func holdsPrivateKey(f node.CredentialFile) bool {
@@ -60,9 +101,9 @@ func ownerDeclared(f node.CredentialFile, declared profiles.Credentials) bool {
 	return f.UID == 0 || slices.ContainsFunc(declared.Owners, func(o profiles.CredentialOwner) bool { return o.UID == f.UID && matches(f.Path, o.Path) })
 }
 
-// readersOf says who but root (or a declared owner, or the owner of a home) can
+// readersOf says who but root (or a declared owner, or one that mayOwn it) can
 // read a file, as its mode and the folders above it allow; "" for nobody.
-func readersOf(f node.CredentialFile, s node.CredentialState, declared profiles.Credentials) string {
+func readersOf(f node.CredentialFile, s node.CredentialState, declared profiles.Credentials, mayOwn func(node.CredentialFile, node.CredentialState) bool) string {
 	if placeNames(declared.Readable, f.Path) {
 		return ""
 	}
@@ -72,7 +113,7 @@ func readersOf(f node.CredentialFile, s node.CredentialState, declared profiles.
 		}
 	}
 	switch {
-	case !ownerDeclared(f, declared) && !inOwnHome(f, s):
+	case !ownerDeclared(f, declared) && !mayOwn(f, s):
 		return fmt.Sprintf("%s: user %d owns it", f.Path, f.UID)
 	case f.Mode&0o006 != 0:
 		return fmt.Sprintf("%s: mode %04o lets every user read or write it", f.Path, f.Mode)
@@ -86,6 +127,20 @@ func readersOf(f node.CredentialFile, s node.CredentialState, declared profiles.
 // file's own owner: a home directory.
 func inOwnHome(f node.CredentialFile, s node.CredentialState) bool {
 	return slices.ContainsFunc(s.Folders, func(d node.Folder) bool { return d.UID == f.UID && d.Path != "/" && below(f.Path, d.Path) })
+}
+
+// pathsTo are the paths that lead to each file of these lists, by the file's own: that
+// one, and those of the links to it.
+func pathsTo(lists ...[]node.CredentialFile) map[string][]string {
+	paths := map[string][]string{}
+	for _, f := range slices.Concat(lists...) {
+		at := f.Path
+		if f.Type == node.Symlink {
+			at = f.Link
+		}
+		paths[at] = append(paths[at], f.Path)
+	}
+	return paths
 }
 
 // nodeRole is whether a control plane runs on the node.

@@ -27,7 +27,9 @@ var credentialChecks = []Check{
 	registryCredentialsClosed,
 	userDataClosed,
 	kubeProxyKubeconfigClosed,
+	kubeProxyKubeconfigKept,
 	controlPlaneFilesClosed,
+	controlPlaneFilesKept,
 	cniFilesClosed,
 }
 
@@ -57,35 +59,31 @@ func judgeKeys(s node.CredentialState, g Given) Finding {
 	if !lookedForCredentials(s) {
 		return unsaid(credentialsUnsaid)
 	}
-	var bad, good []string
+	j := fileJudge{declared: g.Profile.Credentials}
 	for _, f := range slices.Concat(s.Kubelet, s.Cluster, s.System) {
 		ssh := strings.HasPrefix(f.Path, "/etc/ssh/")
 		if f.Type != node.Regular || ssh || !slices.Contains([]string{"pem", "token", "password", "encryption-key"}, f.Kind) {
 			continue
 		}
-		max := uint32(0o600)
+		limit := uint32(forRoot)
 		if f.Kind == "pem" && !holdsPrivateKey(f) {
-			max = 0o644
+			limit = forAll
 		}
-		faults := credentialFaults(f, max, g.Profile.Credentials)
-		bad = append(bad, faults...)
-		if len(faults) == 0 {
-			good = append(good, credentialText(f))
-		}
+		j.judge(f, limit)
 	}
-	if len(bad)+len(good) == 0 {
+	if !j.any() {
 		return unknown(unreadCode, fmt.Sprintf("a kubelet runs, and none of its keys was found in the %d places that were looked at", len(s.Looked)))
 	}
-	return judgeCredentialLists(bad, good, "these are open to more than root", fmt.Sprintf("%d keys, certificates and tokens are open to root alone, certificates readable", len(good)), "")
+	return j.finding("these are open to more than root", fmt.Sprintf("%d keys, certificates and tokens are open to root alone, certificates readable", len(j.good)))
 }
 
 var noAdminCredentials = Check{
-	ID: "no-admin-credentials", Rev: 1, Topic: Credentials, Severity: Critical,
+	ID: "no-admin-credentials", Rev: 2, Topic: Credentials, Severity: Critical,
 	Title: "no cluster administrator credential and no etcd key lies where it does not belong",
 	Refs:  slices.Concat(credentialRefs, []Ref{{sp80053, "IA-5(7)"}, {pciContainers, "1.4"}}),
 	Help: Help{
 		Why: "A worker is expected to be lost one day. With admin.conf, a talosconfig or a key of etcd on it, the whole cluster is lost with it.",
-		How: "Kubeconfigs whose client certificate is of the group system:masters, admin.conf, super-admin.conf, k3s.yaml and rke2.yaml, talosconfigs, certificates of system:masters, keys of etcd, and every kubeconfig with a credential in a home directory. On a worker none may lie anywhere that is looked at; on a control plane they belong where kubeadm, Talos or the distribution puts them, and not in home directories. A control plane is one where kube-apiserver, etcd, a controller manager or scheduler runs on the host or its network, or where k3s or RKE2 runs as server; a static pod of that name of which nothing runs leaves it unknown, and a node with neither is a worker.",
+		How: "Kubeconfigs whose client certificate is of the group system:masters, admin.conf, super-admin.conf, k3s.yaml and rke2.yaml, talosconfigs, certificates of system:masters, keys of etcd, and every kubeconfig with a credential in a home directory. What a token outside homes may do the cluster alone knows, and it is not judged; a certificate that could not be parsed is unknown. On a worker none may lie anywhere that is looked at; on a control plane they belong where kubeadm, Talos or the distribution puts them, and not in home directories. A control plane is one where kube-apiserver, etcd, a controller manager or scheduler runs on the host or its network, or where k3s or RKE2 runs as server; a static pod of that name of which nothing runs leaves it unknown, and a node with neither is a worker.",
 		Remedy: map[string]string{
 			"talos": "Remove the kubeconfig or talosconfig that somebody copied to the node (it can only be below /var), and issue it anew: talosctl config new, talosctl kubeconfig. The old one stays valid until its certificate ends.",
 			"":      "Remove the file. Its certificate stays valid until it ends: where it may have been read, bind the group anew or rotate the certificate authority. On control planes work with kubectl from elsewhere, or with KUBECONFIG=/etc/kubernetes/admin.conf as root.",
@@ -96,21 +94,22 @@ var noAdminCredentials = Check{
 
 var adminFiles = []string{"admin.conf", "super-admin.conf", "k3s.yaml", "rke2.yaml"}
 
-// adminCredential says why a file is a credential of administrators; "" where it is none.
-func adminCredential(f node.CredentialFile, home bool) string {
+// adminCredential says why a file, to which these paths lead, is a credential of
+// administrators; "" where it is none.
+func adminCredential(f node.CredentialFile, paths []string, home bool) string {
 	masters := func(c node.Certificate) bool { return c.Class == "masters" && !c.CA }
 	switch {
 	case f.Kind == "talosconfig":
 		return "a configuration of talosctl"
 	case f.Certificate != nil && masters(*f.Certificate):
 		return "a kubeconfig of system:masters"
-	case slices.Contains(adminFiles, path.Base(f.Path)) && f.Kind == "kubeconfig" && f.Credential != "none":
+	case slices.ContainsFunc(paths, func(p string) bool { return slices.Contains(adminFiles, path.Base(p)) }) && f.Kind == "kubeconfig" && f.Credential != "none":
 		return "a kubeconfig of administrators by its name"
 	case home && f.Kind == "kubeconfig" && f.Credential != "none":
 		return "a kubeconfig in a home directory"
 	case slices.ContainsFunc(f.Certificates, masters):
 		return "a certificate of system:masters"
-	case f.Kind == "pem" && holdsPrivateKey(f) && etcdKey(f.Path):
+	case f.Kind == "pem" && holdsPrivateKey(f) && slices.ContainsFunc(paths, etcdKey):
 		return "a key of etcd"
 	}
 	return ""
@@ -120,17 +119,31 @@ func etcdKey(p string) bool {
 	return strings.Contains(p, "/etcd/") || strings.Contains(path.Base(p), "etcd")
 }
 
+// isUntold reports whether a kubeconfig holds a credential whose group could not be
+// told: one of an unknown form, or a certificate that could not be parsed or found.
+func isUntold(f node.CredentialFile) bool {
+	if f.Kind != "kubeconfig" && f.Kind != "bootstrap-kubeconfig" {
+		return false
+	}
+	return f.Credential == "unknown" || f.Credential == "certificate-data" && f.Certificate == nil || f.Credential == "certificate-file" && f.CertificateFile == ""
+}
+
 func judgeAdmin(s node.CredentialState, c node.ControlPlaneState, sys node.System, g Given) Finding {
 	if !lookedForCredentials(s) {
 		return unsaid(credentialsUnsaid)
 	}
-	var bad, cluster, declared []string
+	paths := pathsTo(s.Kubelet, s.Cluster, s.System, s.Homes)
+	var bad, cluster, declared, open []string
 	add := func(credentialFiles []node.CredentialFile, home bool, list *[]string) {
 		for _, f := range credentialFiles {
-			why := adminCredential(f, home)
+			why := adminCredential(f, paths[f.Path], home)
+			allowed := placeNames(g.Profile.Credentials.Allowed, f.Path)
 			switch {
-			case f.Type != node.Regular || why == "":
-			case placeNames(g.Profile.Credentials.Allowed, f.Path):
+			case f.Type != node.Regular:
+			case why == "" && isUntold(f) && !allowed:
+				open = append(open, f.Path)
+			case why == "":
+			case allowed:
 				declared = append(declared, f.Path+": "+why)
 			default:
 				*list = append(*list, f.Path+": "+why)
@@ -139,12 +152,13 @@ func judgeAdmin(s node.CredentialState, c node.ControlPlaneState, sys node.Syste
 	}
 	add(s.Homes, true, &bad)
 	add(slices.Concat(s.Kubelet, s.Cluster, s.System), false, &cluster)
-	return judgeRole(roleOf(c, sys), bad, cluster, declared, c, "admin", "credentials that rule the cluster lie here", "no credential of a cluster administrator lies here")
+	return judgeRole(roleOf(c, sys), bad, cluster, declared, open, c, "admin", "credentials that rule the cluster lie here", "no credential of a cluster administrator lies here")
 }
 
 // judgeRole is the finding over what never belongs on a node, what belongs on a
-// control plane, and what the profile declares.
-func judgeRole(role nodeRole, never, cluster, declared []string, c node.ControlPlaneState, code, badReason, none string) Finding {
+// control plane, what the profile declares, and what may be of the kind that belongs
+// on a control plane.
+func judgeRole(role nodeRole, never, cluster, declared, open []string, c node.ControlPlaneState, code, badReason, none string) Finding {
 	if role == roleWorker {
 		never = slices.Concat(never, cluster)
 	}
@@ -155,6 +169,8 @@ func judgeRole(role nodeRole, never, cluster, declared []string, c node.ControlP
 		return fail(code, badReason+": "+strings.Join(never, "; "), never...)
 	case role == roleUnknown && len(cluster) > 0:
 		return withoutRole(cluster)
+	case role != roleControlPlane && len(open) > 0:
+		return unknown(unreadCode, "what these are could not be told: "+strings.Join(open, "; "), open...)
 	case len(cluster) > 0:
 		return pass("control-plane", fmt.Sprintf("a control plane runs here, %s: what it needs lies where it belongs: %s", partsText(c), strings.Join(cluster, "; ")), cluster...)
 	case len(declared) > 0:
@@ -164,12 +180,12 @@ func judgeRole(role nodeRole, never, cluster, declared []string, c node.ControlP
 }
 
 var noCAKeys = Check{
-	ID: "no-ca-keys", Rev: 1, Topic: Credentials, Severity: Critical,
+	ID: "no-ca-keys", Rev: 2, Topic: Credentials, Severity: Critical,
 	Title: "no CA key and no key that signs service account tokens lies where it does not belong",
 	Refs:  slices.Concat(credentialRefs, []Ref{{sp80053, "SC-12"}, {pciContainers, "1.4"}}),
 	Help: Help{
 		Why: "The key of the cluster's certificate authority makes an administrator out of anybody, for years, and nothing in Kubernetes can take such a certificate back.",
-		How: "A private key is one of an authority when its public key is that of a certificate on this node which may sign others, or by its name: ca.key, *-ca.key, sa.key, service.key. The public half is compared, never the key. Keys that encrypt etcd count too. On a worker none may be found; on a control plane (told as in no-admin-credentials) they belong below /etc/kubernetes, in Talos' /system/secrets and in the folder of the distribution, and not in home directories.",
+		How: "A private key is one of an authority when its public key is that of a certificate on this node which may sign others, or by its name: ca.key, *-ca.key, sa.key, service.key. The public half is compared, never the key; on a worker a key whose public half is not known, as of one with a passphrase, is unknown. Keys that encrypt etcd count too. On a worker none may be found; on a control plane (told as in no-admin-credentials) they belong below /etc/kubernetes, in Talos' /system/secrets and in the folder of the distribution, and not in home directories.",
 		Remedy: map[string]string{
 			"talos": "On a worker this cannot come from Talos: find the pod with a hostPath that wrote it, remove both, and rotate the authority with talosctl rotate-ca.",
 			"":      "Remove the key from the worker, and rotate the authority that it belongs to (kubernetes.io, Manual Rotation of CA Certificates): who had it can have made certificates that nobody knows of.",
@@ -188,14 +204,19 @@ func judgeCAKeys(s node.CredentialState, c node.ControlPlaneState, sys node.Syst
 			authorities[c.Public] = authorities[c.Public] || c.CA && c.Public != ""
 		}
 	}
-	var bad, cluster, declared []string
+	paths := pathsTo(s.Kubelet, s.Cluster, s.System, s.Homes)
+	var bad, cluster, declared, open []string
 	for i, credentialFiles := range [][]node.CredentialFile{s.Homes, slices.Concat(s.Kubelet, s.Cluster, s.System)} {
 		for _, f := range credentialFiles {
-			why := signingKey(f, authorities)
+			why := signingKey(f, paths[f.Path], authorities)
+			allowed := placeNames(g.Profile.Credentials.Allowed, f.Path)
 			item := f.Path + ": " + why
 			switch {
-			case f.Type != node.Regular || why == "":
-			case placeNames(g.Profile.Credentials.Allowed, f.Path):
+			case f.Type != node.Regular:
+			case why == "" && i > 0 && isUncompared(f) && !allowed:
+				open = append(open, f.Path)
+			case why == "":
+			case allowed:
 				declared = append(declared, item)
 			case i == 0:
 				bad = append(bad, item)
@@ -204,10 +225,19 @@ func judgeCAKeys(s node.CredentialState, c node.ControlPlaneState, sys node.Syst
 			}
 		}
 	}
-	return judgeRole(roleOf(c, sys), bad, cluster, declared, c, "ca-key", "keys that make new credentials lie here", "no key of a certificate authority or of service account tokens lies here")
+	return judgeRole(roleOf(c, sys), bad, cluster, declared, open, c, "ca-key", "keys that make new credentials lie here", "no key of a certificate authority or of service account tokens lies here")
 }
 
-func signingKey(f node.CredentialFile, authorities map[string]bool) string {
+// isUncompared reports whether a file holds a key that could not be compared with
+// certificates, as its public half is not known: one with a passphrase, say. Keys of
+// SSH in the form of OpenSSH are none of an authority of the cluster.
+func isUncompared(f node.CredentialFile) bool {
+	return !below(f.Path, "/etc/ssh") && slices.ContainsFunc(f.Keys, func(k node.PrivateKey) bool { return k.Public == "" })
+}
+
+// signingKey says why a file, to which these paths lead, holds a key that makes new
+// credentials; "" where it does not.
+func signingKey(f node.CredentialFile, paths []string, authorities map[string]bool) string {
 	if f.Kind == "encryption-key" {
 		return "the key that encrypts etcd"
 	}
@@ -217,17 +247,19 @@ func signingKey(f node.CredentialFile, authorities map[string]bool) string {
 	if slices.ContainsFunc(f.Keys, func(k node.PrivateKey) bool { return k.Public != "" && authorities[k.Public] }) {
 		return "the key of a certificate authority here"
 	}
-	switch base := path.Base(f.Path); {
-	case base == "ca.key" || strings.HasSuffix(base, "-ca.key") || base == "ca-key.pem":
-		return "the key of a certificate authority by its name"
-	case slices.Contains([]string{"sa.key", "service.key", "service.current.key", "service-account.key", "service-account-key.pem"}, base):
-		return "the key that signs service account tokens by its name"
+	for _, p := range paths {
+		switch base := path.Base(p); {
+		case base == "ca.key" || strings.HasSuffix(base, "-ca.key") || base == "ca-key.pem":
+			return "the key of a certificate authority by its name"
+		case slices.Contains([]string{"sa.key", "service.key", "service.current.key", "service-account.key", "service-account-key.pem"}, base):
+			return "the key that signs service account tokens by its name"
+		}
 	}
 	return ""
 }
 
 var bootstrapCredentialGone = Check{
-	ID: "bootstrap-credential-gone", Rev: 1, Topic: Credentials, Severity: High,
+	ID: "bootstrap-credential-gone", Rev: 2, Topic: Credentials, Severity: High,
 	Title: "no bootstrap credential is left that could register another node",
 	Refs:  slices.Concat(credentialRefs, []Ref{{pciContainers, "1.5"}}),
 	Help: Help{
@@ -264,7 +296,7 @@ func judgeBootstrap(s node.CredentialState, k node.KubeletState, g Given) Findin
 			bad = append(bad, f.Path+": "+f.Credential+" of system:masters")
 		case placeNames(g.Profile.Credentials.Bootstrap, f.Path):
 			declared = append(declared, f.Path)
-		case f.Content != "read" || f.Credential == "unknown":
+		case f.Content != "read" || f.Credential == "unknown" || f.Certificate != nil && f.Certificate.NotAfter.IsZero():
 			open = append(open, f.Path)
 		case f.Credential == "none":
 		case f.Certificate != nil && !g.At.Before(f.Certificate.NotAfter):
@@ -307,7 +339,7 @@ func judgeBootstrap(s node.CredentialState, k node.KubeletState, g Given) Findin
 }
 
 var nodeClientCertificateValid = Check{
-	ID: "node-client-certificate-valid", Rev: 1, Topic: Credentials, Severity: High,
+	ID: "node-client-certificate-valid", Rev: 2, Topic: Credentials, Severity: High,
 	Title: "the kubelet's client certificate for the API server is valid",
 	Refs:  []Ref{{sp80053, "IA-5(2)"}, {sp80053, "SC-17"}, {iso27001, "8.24"}},
 	Help: Help{
@@ -337,35 +369,52 @@ var nodeClientCertificateValid = Check{
 				return notApplicable("no-kubeconfig", "the kubelet names no kubeconfig: it runs without a cluster")
 			}
 		}
-		return judgeClientCertificate(s, g.At)
+		return judgeClientCertificate(s, k, g.At)
 	}),
 }
 
-func judgeClientCertificate(s node.CredentialState, at time.Time) Finding {
+// judgeClientCertificate looks at the kubeconfig that the kubelet names, and where its
+// path is not found again, as below a folder that is a link, at the only one there is.
+func judgeClientCertificate(s node.CredentialState, k node.KubeletState, at time.Time) Finding {
+	const what = "until when the kubelet's certificate is valid"
+	paths := pathsTo(s.Kubelet)
+	named := func(f node.CredentialFile) bool {
+		return slices.ContainsFunc(k.Files, func(n node.KubeletFile) bool { return n.Role == "kubeconfig" && slices.Contains(paths[f.Path], n.Path) })
+	}
+	var all, meant []node.CredentialFile
 	for _, f := range s.Kubelet {
 		if f.Kind != "kubeconfig" || f.Type != node.Regular {
 			continue
 		}
-		c, from := f.Certificate, f.Path
-		if f.CertificateFile != "" {
-			from = f.CertificateFile
-			for _, named := range s.Kubelet {
-				if named.Path == f.CertificateFile && len(named.Certificates) > 0 {
-					c = &named.Certificates[0] // the client's own stands first: RFC 8446, 4.4.2
-				}
+		if all = append(all, f); named(f) {
+			meant = append(meant, f)
+		}
+	}
+	if len(meant) == 0 {
+		meant = all
+	}
+	if len(meant) != 1 {
+		return unsaid(what)
+	}
+	f := meant[0]
+	c, from := f.Certificate, f.Path
+	if f.CertificateFile != "" {
+		from = f.CertificateFile
+		for _, file := range s.Kubelet {
+			if file.Path == f.CertificateFile && len(file.Certificates) > 0 {
+				c = &file.Certificates[0] // the client's own stands first: RFC 8446, 4.4.2
 			}
 		}
-		if c == nil {
-			continue
-		}
-		until := c.NotAfter
-		text := fmt.Sprintf("%s ends on %s", from, until.Format(time.RFC3339))
-		if !at.Before(until) {
-			return fail("ended", "the kubelet's certificate has expired: "+text, text)
-		}
-		found := pass("valid", "the kubelet's certificate in "+text, text)
-		found.Until = &until
-		return found
 	}
-	return unsaid("until when the kubelet's certificate is valid")
+	if c == nil || c.NotAfter.IsZero() {
+		return unsaid(what)
+	}
+	until := c.NotAfter
+	text := fmt.Sprintf("%s ends on %s", from, until.Format(time.RFC3339))
+	if !at.Before(until) {
+		return fail("ended", "the kubelet's certificate has expired: "+text, text)
+	}
+	found := pass("valid", "the kubelet's certificate in "+text, text)
+	found.Until = &until
+	return found
 }

@@ -116,7 +116,7 @@ func TestNoAdminCredentials(t *testing.T) {
 	admin := aCredential("/etc/kubernetes/admin.conf", "kubeconfig", certificateInside("masters", nextYear))
 	home := aCredential("/root/.kube/config", "kubeconfig", ofKind("token"))
 	etcd := aCredential("/etc/kubernetes/pki/etcd/server.key", "pem", withKey("e"))
-	node1 := aCredential("/etc/kubernetes/kubelet.conf", "kubeconfig", ofKind("certificate-file"))
+	node1 := aCredential("/etc/kubernetes/kubelet.conf", "kubeconfig", ofKind("certificate-file"), func(f *node.CredentialFile) { f.CertificateFile = "/var/lib/kubelet/pki/current.pem" })
 	client := aCredential("/etc/kubernetes/pki/apiserver-kubelet-client.crt", "pem", certificateFile("masters", false, "m", nextYear))
 	declared := profiles.Profile{Credentials: profiles.Credentials{Allowed: []profiles.Place{{Path: "/root/.kube/config"}}}}
 	testJudge(t, noAdminCredentials, []judgedRow{
@@ -131,6 +131,13 @@ func TestNoAdminCredentials(t *testing.T) {
 		{name: "a kubeconfig in a home without credential", facts: aWorker(node.CredentialState{Homes: credentialFiles(aCredential("/root/.kube/config", "kubeconfig", ofKind("none")))}), want: "pass none"},
 		{name: "a talosconfig", facts: aWorker(node.CredentialState{Homes: credentialFiles(aCredential("/root/.talos/config", "talosconfig"))}), want: "fail admin"},
 		{name: "declared", profile: declared, facts: aWorker(node.CredentialState{Homes: credentialFiles(home)}), want: "pass declared"},
+		{name: "admin.conf is a link to a file of another name", facts: aWorker(node.CredentialState{Cluster: credentialFiles(
+			node.CredentialFile{Path: "/etc/kubernetes/admin.conf", Kind: "kubeconfig", Type: node.Symlink, Link: "/mnt/a"}, aCredential("/mnt/a", "kubeconfig", certificateInside("other", nextYear)))}), want: "fail admin"},
+		{name: "a certificate that could not be parsed", facts: aWorker(node.CredentialState{Cluster: credentialFiles(aCredential("/etc/kubernetes/x.kubeconfig", "kubeconfig", ofKind("certificate-data")))}), want: "unknown unread"},
+		{name: "a certificate that could not be parsed, where one is declared", profile: profiles.Profile{Credentials: profiles.Credentials{Allowed: []profiles.Place{{Path: "/etc/kubernetes/x.kubeconfig"}}}}, facts: aWorker(node.CredentialState{Cluster: credentialFiles(aCredential("/etc/kubernetes/x.kubeconfig", "kubeconfig", ofKind("certificate-data")))}), want: "pass none"},
+		{name: "a credential of an unknown form", facts: aWorker(node.CredentialState{Cluster: credentialFiles(aCredential("/etc/kubernetes/x.kubeconfig", "kubeconfig", ofKind("unknown")))}), want: "unknown unread"},
+		{name: "a certificate in a file whose name could not be kept", facts: aWorker(node.CredentialState{Cluster: credentialFiles(aCredential("/etc/kubernetes/x.kubeconfig", "kubeconfig", ofKind("certificate-file")))}), want: "unknown unread"},
+		{name: "a certificate that could not be parsed, on a control plane", facts: withControlPlane(aWorker(node.CredentialState{Cluster: credentialFiles(admin, aCredential("/etc/kubernetes/x.kubeconfig", "kubeconfig", ofKind("certificate-data")))})), want: "pass control-plane"},
 		{name: "whether it is a control plane is not known", facts: withRoleUnknown(aWorker(node.CredentialState{Cluster: credentialFiles(admin)})), want: "unknown role-unknown"},
 		{name: "somebody laid a manifest of etcd on a worker, to have its keys there", facts: withManifestAlone(aWorker(node.CredentialState{Cluster: credentialFiles(admin, etcd)})), want: "unknown role-unknown"},
 		{name: "in the sandbox of Talos 1.14", facts: withFact(aWorker(node.CredentialState{Cluster: credentialFiles(admin)}), node.OS, node.System{Init: "sandboxd", PIDNamespace: "other"}), want: "unknown role-unknown"},
@@ -148,6 +155,12 @@ func TestNoCAKeys(t *testing.T) {
 		{name: "a worker has the certificate and no key", facts: aWorker(node.CredentialState{Kubelet: credentialFiles(serving), Cluster: credentialFiles(ca)}), want: "pass none"},
 		{name: "the key under another name", facts: aWorker(node.CredentialState{Cluster: credentialFiles(ca, key)}), want: "fail ca-key", items: []string{"/etc/kubernetes/pki/hidden.pem: the key of a certificate authority here"}},
 		{name: "ca.key that was not understood", facts: aWorker(node.CredentialState{Cluster: credentialFiles(aCredential("/etc/kubernetes/pki/ca.key", "pem"))}), want: "fail ca-key"},
+		{name: "a key with a passphrase", facts: aWorker(node.CredentialState{Cluster: credentialFiles(ca, aCredential("/etc/kubernetes/pki/x.pem", "pem", withKey("")))}), want: "unknown unread"},
+		{name: "a key with a passphrase that is declared", profile: profiles.Profile{Credentials: profiles.Credentials{Allowed: []profiles.Place{{Path: "/etc/kubernetes/pki/x.pem"}}}}, facts: aWorker(node.CredentialState{Cluster: credentialFiles(ca, aCredential("/etc/kubernetes/pki/x.pem", "pem", withKey("")))}), want: "pass none"},
+		{name: "a key with a passphrase on a control plane", facts: withControlPlane(aWorker(node.CredentialState{Cluster: credentialFiles(ca, key, aCredential("/etc/kubernetes/pki/x.pem", "pem", withKey("")))})), want: "pass control-plane"},
+		{name: "a key of the SSH daemon", facts: aWorker(node.CredentialState{System: credentialFiles(aCredential("/etc/ssh/ssh_host_rsa_key", "pem", withKey("")))}), want: "pass none"},
+		{name: "sa.key is a link to a file of another name", facts: aWorker(node.CredentialState{Cluster: credentialFiles(
+			node.CredentialFile{Path: "/etc/kubernetes/pki/sa.key", Kind: "pem", Type: node.Symlink, Link: "/mnt/s.pem"}, aCredential("/mnt/s.pem", "pem", withKey("s")))}), want: "fail ca-key"},
 		{name: "sa.key", facts: aWorker(node.CredentialState{Cluster: credentialFiles(aCredential("/etc/kubernetes/pki/sa.key", "pem", withKey("s")))}), want: "fail ca-key"},
 		{name: "the key that encrypts etcd", facts: aWorker(node.CredentialState{Cluster: credentialFiles(aCredential("/etc/kubernetes/encryption-config.yaml", "encryption-key"))}), want: "fail ca-key"},
 		{name: "on a control plane", facts: withControlPlane(aWorker(node.CredentialState{Cluster: credentialFiles(ca, key)})), want: "pass control-plane"},
@@ -176,6 +189,7 @@ func TestBootstrapCredentialGone(t *testing.T) {
 		{name: "kept by design", profile: talos, facts: bootstrap(ofKind("token")), want: "pass declared"},
 		{name: "an administrator's in its place", profile: talos, facts: bootstrap(certificateInside("masters", nextYear)), want: "fail there"},
 		{name: "not understood", facts: bootstrap(ofKind("unknown")), want: "unknown unread"},
+		{name: "a certificate without an end", facts: bootstrap(certificateInside("other", time.Time{})), want: "unknown unread"},
 		{name: "arguments that could not be read", facts: withFact(aWorker(node.CredentialState{}), node.Kubelet, node.KubeletState{Found: "embedded", Unread: []node.Gap{malformedGap}}), want: "unknown unread"},
 		{name: "no kubelet", facts: withoutAKubelet(aWorker(node.CredentialState{})), want: "not-applicable no-kubelet"},
 		{name: "a token that a kubelet has left behind", facts: withoutAKubelet(bootstrap(ofKind("token"))), want: "fail there"},
@@ -199,6 +213,15 @@ func TestNodeClientCertificateValid(t *testing.T) {
 		{name: "ended", facts: until(lastYear), want: "fail ended", items: []string{current + " ends on 2025-05-01T12:00:00Z"}},
 		{name: "inside the kubeconfig", facts: aWorker(node.CredentialState{Kubelet: credentialFiles(aCredential("/k", "kubeconfig", certificateInside("nodes", nextYear)))}), want: "pass valid"},
 		{name: "ends this moment", facts: aWorker(node.CredentialState{Kubelet: credentialFiles(aCredential("/k", "kubeconfig", certificateInside("nodes", time.Date(2026, 9, 1, 0, 0, 0, 0, time.UTC))))}), want: "fail ended"},
+		{name: "another kubeconfig lies before the one that the kubelet names", facts: withFact(aWorker(node.CredentialState{Kubelet: credentialFiles(
+			aCredential("/a", "kubeconfig", certificateInside("nodes", nextYear)), aCredential("/k", "kubeconfig", certificateInside("nodes", lastYear)))}),
+			node.Kubelet, node.KubeletState{Found: "process", Credential: "certificate-data", Files: []node.KubeletFile{{Role: "kubeconfig", Path: "/k", Found: "yes"}}}), want: "fail ended"},
+		{name: "the kubeconfig that the kubelet names is a link", facts: withFact(aWorker(node.CredentialState{Kubelet: credentialFiles(
+			aCredential("/a", "kubeconfig", certificateInside("nodes", nextYear)), node.CredentialFile{Path: "/k", Kind: "kubeconfig", Type: node.Symlink, Link: "/z"}, aCredential("/z", "kubeconfig", certificateInside("nodes", lastYear)))}),
+			node.Kubelet, node.KubeletState{Found: "process", Credential: "certificate-data", Files: []node.KubeletFile{{Role: "kubeconfig", Path: "/k", Found: "yes"}}}), want: "fail ended"},
+		{name: "two kubeconfigs, of which none is known to be the kubelet's", facts: aWorker(node.CredentialState{Kubelet: credentialFiles(
+			aCredential("/a", "kubeconfig", certificateInside("nodes", nextYear)), aCredential("/k", "kubeconfig", ofKind("certificate-data")))}), want: "unknown unread"},
+		{name: "a certificate without an end", facts: aWorker(node.CredentialState{Kubelet: credentialFiles(aCredential("/k", "kubeconfig", certificateInside("nodes", time.Time{})))}), want: "unknown unread"},
 		{name: "fetched by a program", facts: kubelet("exec"), want: "not-applicable exec"},
 		{name: "a token", facts: kubelet("token"), want: "not-applicable token"},
 		{name: "without a cluster", facts: kubelet(""), want: "not-applicable no-kubeconfig"},
@@ -245,7 +268,7 @@ func TestNoUserKeys(t *testing.T) {
 func TestRegistryAndUserDataClosed(t *testing.T) {
 	open := withMode(0o644, 0, 0)
 	shut := []node.Folder{{Path: "/", Mode: 0o755}, {Path: "/oem", Mode: 0o700}, {Path: "/var", Mode: 0o755}}
-	rows := func(put func(...node.CredentialFile) node.CredentialState) []judgedRow {
+	rows := func(ofOwner string, put func(...node.CredentialFile) node.CredentialState) []judgedRow {
 		in := func(f ...node.CredentialFile) node.Facts { return aWorker(put(f...)) }
 		behind := put(aCredential("/oem/config.ign", "user-data", open))
 		behind.Folders = shut
@@ -258,7 +281,7 @@ func TestRegistryAndUserDataClosed(t *testing.T) {
 			{name: "readable by a group", facts: in(aCredential("/var/x", "user-data", withMode(0o640, 0, 998))), want: "fail open"},
 			{name: "readable by root's group", facts: in(aCredential("/var/x", "user-data", withMode(0o640, 0, 0))), want: "pass closed"},
 			{name: "a user's, elsewhere", facts: in(aCredential("/var/x", "user-data", withMode(0o600, 1000, 0))), want: "fail open"},
-			{name: "a user's, in its home", facts: aWorker(own), want: "pass closed"},
+			{name: "a user's, in its home", facts: aWorker(own), want: ofOwner},
 			{name: "in a folder that only root enters", facts: aWorker(behind), want: "pass closed"},
 			{name: "no secret in it", facts: in(aCredential("/var/x", "settings", open, func(f *node.CredentialFile) { f.Holds = "none" })), want: "pass none"},
 			{name: "declared", profile: profiles.Profile{Credentials: profiles.Credentials{Readable: []profiles.Place{{Path: "/var/x"}}}}, facts: in(aCredential("/var/x", "user-data", open)), want: "pass closed"},
@@ -266,8 +289,8 @@ func TestRegistryAndUserDataClosed(t *testing.T) {
 			{name: "gap", facts: aWorker(put(), deniedGap), want: "unknown gap-denied"},
 		}
 	}
-	testJudge(t, registryCredentialsClosed, rows(func(f ...node.CredentialFile) node.CredentialState { return node.CredentialState{Registry: f} }))
-	testJudge(t, userDataClosed, rows(func(f ...node.CredentialFile) node.CredentialState { return node.CredentialState{UserData: f} }))
+	testJudge(t, registryCredentialsClosed, rows("pass closed", func(f ...node.CredentialFile) node.CredentialState { return node.CredentialState{Registry: f} }))
+	testJudge(t, userDataClosed, rows("fail open", func(f ...node.CredentialFile) node.CredentialState { return node.CredentialState{UserData: f} }))
 }
 
 func TestKubeProxyKubeconfigClosed(t *testing.T) {
@@ -275,17 +298,25 @@ func TestKubeProxyKubeconfigClosed(t *testing.T) {
 		return withFact(aWorker(node.CredentialState{Cluster: f}), node.ControlPlane, node.ControlPlaneState{Runs: "no", Proxy: how})
 	}
 	gke := aCredential("/var/lib/kube-proxy/kubeconfig", "kubeconfig", ofKind("token"))
-	testJudge(t, kubeProxyKubeconfigClosed, []judgedRow{
+	link := node.CredentialFile{Path: "/var/lib/kube-proxy/kubeconfig", Kind: "kubeconfig", Type: node.Symlink, Link: "/mnt/proxy", Mode: 0o777}
+	rows := []judgedRow{
+		{name: "a link to a file that may be written", facts: proxy("absent", link, aCredential("/mnt/proxy", "kubeconfig", withMode(0o666, 0, 0))), want: "fail open"},
+		{name: "a link to a closed file", facts: proxy("host", link, aCredential("/mnt/proxy", "kubeconfig")), want: "pass closed"},
+		{name: "a link to a file that was not looked at", facts: proxy("absent", link), want: "unknown unread"},
+		{name: "a link to nothing", facts: proxy("host", node.CredentialFile{Path: "/var/lib/kube-proxy/kubeconfig", Kind: "kubeconfig", Type: node.Symlink, Mode: 0o777}), want: "unknown unread"},
+		{name: "another user's", facts: proxy("host", aCredential("/var/lib/kube-proxy/kubeconfig", "kubeconfig", withMode(0o600, 1000, 0))), want: "fail open"},
 		{name: "GKE", facts: proxy("host", gke), want: "pass closed"},
-		{name: "readable", facts: proxy("host", aCredential("/var/lib/kube-proxy/kubeconfig", "kubeconfig", withMode(0o644, 0, 0))), want: "fail open"},
-		{name: "k3s", facts: proxy("absent", aCredential("/var/lib/rancher/k3s/agent/kubeproxy.kubeconfig", "kubeconfig", withMode(0o644, 0, 0))), want: "fail open"},
+		{name: "k3s, writable", facts: proxy("absent", aCredential("/var/lib/rancher/k3s/agent/kubeproxy.kubeconfig", "kubeconfig", withMode(0o664, 0, 0))), want: "fail open"},
 		{name: "kubeadm: a ConfigMap", facts: proxy("pod"), want: "not-applicable in-cluster"},
 		{name: "Cilium in its place", facts: proxy("absent"), want: "not-applicable no-kube-proxy"},
 		{name: "Cilium in its place, as far as a part of the machine shows", facts: withFact(proxy("absent"), node.OS, node.System{PIDNamespace: "other"}), want: "unknown part-of-machine"},
 		{name: "on the host, with a file somewhere else", facts: proxy("host"), want: "unknown unread"},
 		{name: "fact missing", facts: withoutCredentials(), want: "unknown fact-denied"},
 		{name: "gap", facts: aWorker(node.CredentialState{Cluster: credentialFiles(gke)}, credentialGap("cluster")), want: "unknown gap-denied"},
-	})
+	}
+	readable := proxy("host", aCredential("/var/lib/kube-proxy/kubeconfig", "kubeconfig", withMode(0o644, 0, 0)))
+	testJudge(t, kubeProxyKubeconfigClosed, append(rows, judgedRow{name: "readable", facts: readable, want: "fail open"}))
+	testJudge(t, kubeProxyKubeconfigKept, append(rows, judgedRow{name: "readable", facts: readable, want: "pass closed"}))
 }
 
 func TestControlPlaneFilesClosed(t *testing.T) {
@@ -300,13 +331,26 @@ func TestControlPlaneFilesClosed(t *testing.T) {
 		return node.CredentialState{Etcd: credentialFiles(node.CredentialFile{Path: "/var/lib/etcd", Kind: "folder", Type: node.Directory, Mode: m, UID: uid})}
 	}
 	talos := profiles.Profile{Credentials: profiles.Credentials{Owners: []profiles.CredentialOwner{{Path: "/var/lib/etcd", UID: 60}}}}
-	testJudge(t, controlPlaneFilesClosed, []judgedRow{
+	linked := func(change ...func(*node.CredentialFile)) node.CredentialState {
+		s := state()
+		s.Cluster = credentialFiles(node.CredentialFile{Path: "/etc/kubernetes/admin.conf", Kind: "kubeconfig", Type: node.Symlink, Link: "/mnt/a", Mode: 0o777}, aCredential("/mnt/a", "kubeconfig", change...))
+		return s
+	}
+	lost := linked()
+	lost.Cluster = lost.Cluster[:1]
+	twice := linked()
+	twice.Cluster = append(twice.Cluster, node.CredentialFile{Path: "/etc/kubernetes/super-admin.conf", Kind: "kubeconfig", Type: node.Symlink, Link: "/mnt/a", Mode: 0o777})
+	rows := []judgedRow{
+		{name: "admin.conf is a link to a file that may be written", facts: withControlPlane(aWorker(linked(withMode(0o666, 0, 0)))), want: "fail open"},
+		{name: "admin.conf is a link to a closed file", facts: withControlPlane(aWorker(linked())), want: "pass closed"},
+		{name: "admin.conf is a link to a file that was not looked at", facts: withControlPlane(aWorker(lost)), want: "unknown unread"},
+		{name: "two links to one file", facts: withControlPlane(aWorker(twice)), want: "pass closed", items: []string{"/etc/kubernetes/manifests/kube-apiserver.yaml 0600 0:0", "/mnt/a 0600 0:0", "/var/lib/etcd 0700 0:0"}},
+		{name: "a manifest that a group writes", facts: withControlPlane(aWorker(state(withMode(0o664, 0, 0)))), want: "fail open"},
+		{name: "a user's manifest", facts: withControlPlane(aWorker(state(withMode(0o600, 1000, 0)))), want: "fail open"},
 		{name: "kubeadm", facts: withControlPlane(aWorker(state())), want: "pass closed"},
-		{name: "a manifest that everybody reads", facts: withControlPlane(aWorker(state(withMode(0o644, 0, 0)))), want: "fail open", items: []string{"/etc/kubernetes/manifests/kube-apiserver.yaml: mode 0644 is more than 0600"}},
 		{name: "etcd's data open", facts: withControlPlane(aWorker(etcd(0o755, 0))), want: "fail open"},
 		{name: "etcd's data of Talos' user", profile: talos, facts: withControlPlane(aWorker(etcd(0o700, 60))), want: "pass closed"},
 		{name: "etcd's data of a user", facts: withControlPlane(aWorker(etcd(0o700, 1000))), want: "fail open"},
-		{name: "k3s.yaml that everybody reads", facts: withControlPlane(aWorker(node.CredentialState{Cluster: credentialFiles(aCredential("/etc/rancher/k3s/k3s.yaml", "kubeconfig", withMode(0o644, 0, 0)))})), want: "fail open"},
 		{name: "none of its files", facts: withControlPlane(aWorker(node.CredentialState{})), want: "unknown unread"},
 		{name: "etcd runs, and keeps its data elsewhere", facts: withFact(aWorker(func() node.CredentialState { s := state(); s.Etcd = nil; return s }()), node.ControlPlane,
 			node.ControlPlaneState{Runs: "yes", Parts: []node.ControlPlanePart{{Name: "etcd", By: "process"}}, Proxy: "pod"}), want: "unknown unread"},
@@ -314,7 +358,15 @@ func TestControlPlaneFilesClosed(t *testing.T) {
 		{name: "role unknown", facts: withRoleUnknown(aWorker(state())), want: "unknown unread"},
 		{name: "fact missing", facts: lacking(withControlPlane(aWorker(state())), node.Credentials, node.Denied, "permission denied"), want: "unknown fact-denied"},
 		{name: "gap", facts: withControlPlane(aWorker(state(), credentialGap("staticPods"))), want: "unknown gap-denied"},
-	})
+	}
+	readable := withControlPlane(aWorker(state(withMode(0o644, 0, 0))))
+	k3s := withControlPlane(aWorker(node.CredentialState{Cluster: credentialFiles(aCredential("/etc/rancher/k3s/k3s.yaml", "kubeconfig", withMode(0o644, 0, 0)))}))
+	testJudge(t, controlPlaneFilesClosed, append(rows,
+		judgedRow{name: "a manifest that everybody reads", facts: readable, want: "fail open", items: []string{"/etc/kubernetes/manifests/kube-apiserver.yaml: mode 0644 is more than 0600"}},
+		judgedRow{name: "k3s.yaml that everybody reads", facts: k3s, want: "fail open"}))
+	testJudge(t, controlPlaneFilesKept, append(rows,
+		judgedRow{name: "a manifest that everybody reads", facts: readable, want: "pass closed"},
+		judgedRow{name: "k3s.yaml that everybody reads", facts: k3s, want: "pass closed"}))
 }
 
 func TestCNIFilesClosed(t *testing.T) {

@@ -148,6 +148,11 @@ func TestProfilesFitTheRest(t *testing.T) {
 				t.Errorf("%s: no source reads the kernel parameter %s", p.Name, name)
 			}
 		}
+		for name := range p.Kernel.Config {
+			if !slices.Contains(node.KernelOptions, name) {
+				t.Errorf("%s: no source reads the build option %s", p.Name, name)
+			}
+		}
 		for id, severity := range p.Severities {
 			if !ids[id] {
 				t.Errorf("%s gives a severity to %s, which is no check", p.Name, id)

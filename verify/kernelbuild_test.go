@@ -2,7 +2,10 @@ package verify
 
 import (
 	"maps"
+	"slices"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/seaworthy/seaworthy/node"
 	"github.com/seaworthy/seaworthy/profiles"
@@ -36,6 +39,45 @@ func TestKernelHardeningConfig(t *testing.T) {
 		{name: "no file says so", profile: p, facts: lacking(nil, node.KernelBuild, node.Absent, "reading /boot/config-6.6.95: no such file"), want: "unknown fact-absent"},
 		{name: "gap", profile: p, facts: built(good, deniedGap), want: "unknown gap-denied"},
 	})
+}
+
+// TestEveryBuildOptionIsJudged: a source reads the options, and a capture keeps
+// them, that some finding rests on, and no judge asks for another.
+func TestEveryBuildOptionIsJudged(t *testing.T) {
+	all, _, err := profiles.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	findings := func(options map[string]string) []Finding {
+		list := []Finding{judgeKexec(node.SysctlValues{Values: map[string]string{"kernel.kexec_load_disabled": "0"}}, node.KernelState{}, node.BootState{Lockdown: "none"},
+			func(name string) string {
+				if !slices.Contains(node.KernelOptions, name) {
+					t.Errorf("kexec is judged by %s, which no source reads", name)
+				}
+				return options[name]
+			})}
+		for _, p := range all {
+			list = append(list, judgeKernelBuild(node.KernelConfig{Options: options}, Given{Profile: p}))
+		}
+		return list
+	}
+	// Kernels with all of the options, with none, and with kexec_file_load(2) alone.
+	for _, name := range node.KernelOptions {
+		matters := false
+		for _, base := range []struct{ all, kexecFile string }{{"y", "y"}, {"n", "n"}, {"n", "y"}} {
+			options := map[string]string{}
+			for _, n := range node.KernelOptions {
+				options[n] = base.all
+			}
+			options["KEXEC_FILE"] = base.kexecFile
+			before := findings(options)
+			options[name] = map[string]string{"y": "n", "n": "y"}[options[name]]
+			matters = matters || !cmp.Equal(before, findings(options))
+		}
+		if !matters {
+			t.Errorf("%s is read, and no finding rests on it", name)
+		}
+	}
 }
 
 func TestKexec(t *testing.T) {
@@ -105,6 +147,12 @@ func TestMitigations(t *testing.T) {
 		{name: "plainly", facts: with("retbleed", "Vulnerable"), want: "fail vulnerable", items: []string{"retbleed: Vulnerable"}},
 		{name: "a hypervisor that passes no microcode on", facts: with("tsx_async_abort", "Vulnerable: Clear CPU buffers attempted, no microcode; SMT Host state unknown"), want: "fail vulnerable"},
 		{name: "one part of a mitigation", facts: with("spectre_v2", "Mitigation: Enhanced / Automatic IBRS; IBPB: conditional; RSB filling; PBRSB-eIBRS: SW sequence; BHI: Vulnerable"), want: "fail vulnerable"},
+		{name: "one part of a mitigation, parted by commas up to 6.8", facts: with("spectre_v2", "Mitigation: Enhanced IBRS, IBPB: conditional, RSB filling, PBRSB-eIBRS: Vulnerable"), want: "fail vulnerable"},
+		{name: "a mitigation whose parts are parted by commas", facts: with("spectre_v2", "Mitigation: Retpolines, IBPB: conditional, IBRS_FW, STIBP: disabled, RSB filling, PBRSB-eIBRS: Not affected"), want: "pass mitigated"},
+		{name: "a module built without retpolines", facts: with("spectre_v2", "Mitigation: Retpolines; IBPB: conditional; RSB filling; PBRSB-eIBRS: Not affected; BHI: Not affected - vulnerable module loaded"), want: "fail vulnerable"},
+		{name: "arm64 without an answer to branch history injection", facts: with("spectre_v2", "Mitigation: CSV2, but not BHB"), want: "fail vulnerable"},
+		{name: "arm64 with one", facts: with("spectre_v2", "Mitigation: CSV2, BHB"), want: "pass mitigated"},
+		{name: "guests alone are guarded", facts: with("indirect_target_selection", "Mitigation: Vulnerable, KVM: Not affected"), want: "fail vulnerable"},
 		{name: "the kernel does not know", facts: with("mmio_stale_data", "Unknown: No mitigations"), want: "unknown kernel-unsure"},
 		{name: "words of a later kernel", facts: with("new", "Perhaps"), want: "unknown kernel-unsure"},
 		{name: "nothing read", facts: withFact(nil, node.Processor, node.ProcessorState{NX: "on"}), want: "unknown unread"},

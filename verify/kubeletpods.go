@@ -108,7 +108,7 @@ var KubeletNoUnsafeSysctls = Check{
 
 // KubeletLogsRotate demands that what containers write is kept within bounds.
 var KubeletLogsRotate = Check{
-	ID: "kubelet-logs-rotate", Rev: 1, Topic: KubeletTopic, Severity: Low,
+	ID: "kubelet-logs-rotate", Rev: 2, Topic: KubeletTopic, Severity: Low,
 	Title: "the kubelet rotates the logs of containers",
 	Refs:  []Ref{{sp80053, "AU-4"}, {sp80053, "SC-5"}},
 	Help: Help{
@@ -124,11 +124,12 @@ var KubeletLogsRotate = Check{
 		if f != nil {
 			return *f
 		}
-		digits := strings.TrimRight(s.text(), "EPTGMkiKmu")
+		amount, negative := strings.CutPrefix(s.text(), "-")
+		size, err := node.ParseQuantity(amount)
 		switch {
-		case digits == "" || strings.Trim(digits, "0123456789.e+-") != "":
+		case err != nil:
 			return unknown("setting-malformed", s.String()+", which is no amount", s.key)
-		case strings.HasPrefix(digits, "-") || strings.Trim(digits, "0.") == "":
+		case negative || size.Value() == 0:
 			return fail("off", s.String()+": logs of containers grow without end", s.key)
 		}
 		return pass("rotates", s.String())
@@ -137,7 +138,7 @@ var KubeletLogsRotate = Check{
 
 // KubeletImageCollectionOn demands that unused images are removed.
 var KubeletImageCollectionOn = Check{
-	ID: "kubelet-image-collection-on", Rev: 1, Topic: KubeletTopic, Severity: Low,
+	ID: "kubelet-image-collection-on", Rev: 2, Topic: KubeletTopic, Severity: Low,
 	Title: "the kubelet removes unused images before the disk is full",
 	Refs:  []Ref{{sp80053, "SC-5"}, {sp80053, "SI-2(6)"}},
 	Help: Help{
@@ -153,7 +154,9 @@ var KubeletImageCollectionOn = Check{
 		switch {
 		case f != nil:
 			return *f
-		case percent >= 100:
+		case percent < 0 || percent > 100:
+			return unknown("setting-malformed", s.String()+", which is no percentage", s.key)
+		case percent == 100:
 			return fail("off", s.String()+": no image is ever removed", s.key)
 		}
 		return pass("on", s.String())

@@ -128,11 +128,17 @@ func TestKubeletSettings(t *testing.T) {
 			{"default", factsOf(kubelet()), "pass rotates", "10Mi", nil},
 			{"off", factsOf(kubelet("containerLogMaxSize", `"-1"`)), "fail off", "", []string{"containerLogMaxSize"}},
 			{"nothing", factsOf(kubelet("containerLogMaxSize", `"0"`)), "fail off", "", nil},
+			{"a fraction", factsOf(kubelet("containerLogMaxSize", `"0.5Gi"`)), "pass rotates", "", nil},
 			{"no amount", factsOf(kubelet("containerLogMaxSize", `"much"`)), "unknown setting-malformed", "", nil},
+			{"two units", factsOf(kubelet("containerLogMaxSize", `"10MiMi"`)), "unknown setting-malformed", "", nil},
+			{"two points", factsOf(kubelet("containerLogMaxSize", `"1.0.0"`)), "unknown setting-malformed", "", nil},
+			{"a sign alone", factsOf(kubelet("containerLogMaxSize", `"-"`)), "unknown setting-malformed", "", nil},
 		}},
 		{KubeletImageCollectionOn, nil, factsOf(kubelet("imageGCHighThresholdPercent", "80")), []judged{
 			{"default", factsOf(kubelet()), "pass on", "is 85", nil},
 			{"never", factsOf(kubelet("imageGCHighThresholdPercent", "100")), "fail off", "", []string{"imageGCHighThresholdPercent"}},
+			{"more than there is, with which no kubelet starts", factsOf(kubelet("imageGCHighThresholdPercent", "101")), "unknown setting-malformed", "", nil},
+			{"less than nothing, with which none does either", factsOf(kubelet("imageGCHighThresholdPercent", "-1")), "unknown setting-malformed", "", nil},
 		}},
 		{KubeletStaticPodURLDeclared, talos, factsOf(kubelet("staticPodURL", `""`)), []judged{
 			{"default", factsOf(kubelet()), "pass none", "", nil},

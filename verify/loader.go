@@ -53,7 +53,7 @@ func variableText(v node.LoaderVariable) string {
 
 var libraryPathsFromImage = Check{
 	ID:        "library-paths-from-image",
-	Rev:       1,
+	Rev:       2,
 	Title:     "LD_LIBRARY_PATH of host programs leads into the OS image only",
 	Topic:     Processes,
 	Severity:  Medium,
@@ -76,7 +76,7 @@ var libraryPathsFromImage = Check{
 				continue
 			}
 			if slices.ContainsFunc(v.Values, func(dir string) bool {
-				return !libraryDirOfImage(dir, mounts) && standingOf(dir, "", g.Profile.Inventory.Libraries) != isDeclared
+				return !leadsToImage(dir, mounts) && standingOf(dir, "", g.Profile.Inventory.Libraries) != isDeclared
 			}) {
 				bad = append(bad, variableText(v))
 			}
@@ -86,13 +86,4 @@ var libraryPathsFromImage = Check{
 		}
 		return wholeMachine(s, pass("from-image", "no host process was started with a folder outside the image in LD_LIBRARY_PATH"))
 	}),
-}
-
-// libraryDirOfImage reports whether a folder is of the image: itself, or below /usr
-// where /lib and its like are links to there (hier(7), UsrMerge).
-func libraryDirOfImage(dir string, mounts []node.Mount) bool {
-	if !strings.HasPrefix(dir, "/") {
-		return false
-	}
-	return imageMount(mountOf(mounts, dir)) || strings.HasPrefix(dir, "/lib") && imageMount(mountOf(mounts, "/usr"+dir))
 }

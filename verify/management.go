@@ -75,7 +75,7 @@ func judgeManagement(listeners []node.Listener, m node.ManagementState, sockets 
 			continue
 		}
 		name := fmt.Sprintf("tcp:%d", port)
-		rules := slices.DeleteFunc(slices.Clone(m.Rules), func(r node.IngressRule) bool { return r.Protocol != "tcp" || !holdsPort(r.Ports, port) })
+		rules := slices.DeleteFunc(slices.Clone(m.Rules), func(r node.IngressRule) bool { return r.Protocol != "tcp" || !inPorts(port, r.Ports) })
 		switch {
 		case declares(g.Profile.Access.API, name):
 			good = append(good, fmt.Sprintf("port %d is guarded by what is declared", port))
@@ -101,15 +101,6 @@ func managementFinding(bad, open, good []string) Finding {
 		return notApplicable("no-api", "there is no API of the system's own: no apid listens, and there is no /run/api.sock")
 	}
 	return pass("contained", strings.Join(good, "; "))
-}
-
-// holdsPort reports whether "50000" or "50000-50001" holds the port.
-func holdsPort(ports string, port int) bool {
-	var from, to int
-	if n, _ := fmt.Sscanf(ports, "%d-%d", &from, &to); n == 1 {
-		to = from
-	}
-	return from <= port && port <= to
 }
 
 var noRemovableMedia = Check{

@@ -2,6 +2,7 @@ package verify
 
 import (
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 
@@ -109,14 +110,29 @@ func fromImage(p node.Program, mounts []node.Mount) bool {
 // mountOf is the mount that a path without symbolic links is on, or the zero
 // Mount.
 func mountOf(mounts []node.Mount, path string) node.Mount {
-	var found node.Mount
-	for _, m := range mounts {
-		below := m.Path == "/" || m.Path == path || strings.HasPrefix(path, m.Path+"/")
-		if m.Visible && below && len(m.Path) >= len(found.Path) {
-			found = m
+	m, _ := carrier(mounts, path)
+	return m
+}
+
+// mergedDirs are links into /usr on every system with a merged /usr: file-hierarchy(7).
+var mergedDirs = []string{"/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"}
+
+// leadsToImage reports whether a path that a program of the host would open, and
+// that may have links in it, lies on the OS image. Below /usr/local it does not: that
+// is a link to writable storage on some systems. Neither does one with "..", which a
+// link before it may send elsewhere.
+func leadsToImage(p string, mounts []node.Mount) bool {
+	if !path.IsAbs(p) || slices.Contains(strings.Split(p, "/"), "..") {
+		return false
+	}
+	p = path.Clean(p)
+	on := mountOf(mounts, p)
+	for _, dir := range mergedDirs {
+		if below(p, dir) && !below(on.Path, dir) && !imageMount(on) { // nothing can be mounted on a link
+			on = mountOf(mounts, "/usr"+p)
 		}
 	}
-	return found
+	return imageMount(on) && !below(p, "/usr/local")
 }
 
 // imageMount reports whether a mount holds a part of the OS image, and is

@@ -100,12 +100,12 @@ var registryCredentialsClosed = Check{
 		if !lookedForCredentials(s) {
 			return unsaid(credentialsUnsaid)
 		}
-		return judgeReaders(s.Registry, s, g, "passwords for registries can be read by others", "are closed", "no file with a password for a registry was found")
+		return judgeReaders(s.Registry, s, g, inOwnHome, "passwords for registries can be read by others", "are closed", "no file with a password for a registry was found")
 	}),
 }
 
 var userDataClosed = Check{
-	ID: "user-data-closed", Rev: 1, Topic: Credentials, Severity: High,
+	ID: "user-data-closed", Rev: 2, Topic: Credentials, Severity: High,
 	Title: "only root can read the data that the node was provisioned with",
 	Refs:  slices.Concat(credentialRefs, []Ref{{pciContainers, "1.5"}}),
 	Help: Help{
@@ -123,18 +123,22 @@ var userDataClosed = Check{
 		if !lookedForCredentials(s) {
 			return unsaid(credentialsUnsaid)
 		}
-		return judgeReaders(s.UserData, s, g, "provisioning data can be read by others than root", "are closed", "no provisioning data lies where it is known to")
+		return judgeReaders(s.UserData, s, g, ofNobody, "provisioning data can be read by others than root", "are closed", "no provisioning data lies where it is known to")
 	}),
 }
 
-// judgeReaders is the finding over files that nobody but root may read.
-func judgeReaders(credentialFiles []node.CredentialFile, s node.CredentialState, g Given, badReason, goodReason, none string) Finding {
+// ofNobody is where no user but root may own a file.
+func ofNobody(node.CredentialFile, node.CredentialState) bool { return false }
+
+// judgeReaders is the finding over files that nobody but root may read, and the user
+// who owns a file where mayOwn says that it is his.
+func judgeReaders(credentialFiles []node.CredentialFile, s node.CredentialState, g Given, mayOwn func(node.CredentialFile, node.CredentialState) bool, badReason, goodReason, none string) Finding {
 	var bad, good []string
 	for _, f := range credentialFiles {
 		if f.Type != node.Regular && f.Type != node.Directory || f.Holds == "none" {
 			continue
 		}
-		if who := readersOf(f, s, g.Profile.Credentials); who != "" {
+		if who := readersOf(f, s, g.Profile.Credentials, mayOwn); who != "" {
 			bad = append(bad, who)
 		} else {
 			good = append(good, credentialText(f))

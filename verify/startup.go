@@ -293,8 +293,5 @@ func isBPFProgram(p node.BPFProgram, words []string) bool {
 	case len(words) > 2 && words[2] != p.Tag:
 		return false
 	}
-	if start, ok := strings.CutSuffix(words[1], "*"); ok {
-		return strings.HasPrefix(p.Name, start)
-	}
-	return p.Name == words[1]
+	return beginsAs(p.Name, words[1])
 }

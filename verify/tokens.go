@@ -13,7 +13,7 @@ func onTokens(f func([]node.TokenVolume) Finding) Judge {
 	return On3(node.ServiceAccountTokens, node.Kubelet, node.OS.Parts("init", "pidNamespace"),
 		func(t []node.TokenVolume, k node.KubeletState, s node.System, _ Given) Finding {
 			if f, none := withoutKubelet(k); none && len(t) == 0 {
-				return f
+				return wholeMachine(s, f)
 			}
 			return wholeMachine(s, f(t)) // a kubelet that has stopped leaves them
 		})
@@ -24,7 +24,7 @@ func tokenText(t node.TokenVolume) string {
 }
 
 var serviceAccountTokensInMemory = Check{
-	ID: "service-account-tokens-in-memory", Rev: 1, Topic: Credentials, Severity: High,
+	ID: "service-account-tokens-in-memory", Rev: 2, Topic: Credentials, Severity: High,
 	Title: "service account tokens of pods on this node are in memory only",
 	Refs:  slices.Concat(credentialRefs, []Ref{{pciContainers, "1.5"}}),
 	Help: Help{
@@ -55,8 +55,11 @@ var serviceAccountTokensInMemory = Check{
 	}),
 }
 
+// lifetimes are the words of a token's lifetime that say how long it is.
+var lifetimes = []string{"hour", "day", "month", "year", "longer", "never"}
+
 var serviceAccountTokensShortLived = Check{
-	ID: "service-account-tokens-short-lived", Rev: 1, Topic: Credentials, Severity: High,
+	ID: "service-account-tokens-short-lived", Rev: 2, Topic: Credentials, Severity: High,
 	Title: "service account tokens of pods on this node expire within a day or are bound to their pod",
 	Refs:  slices.Concat(credentialRefs, []Ref{{pciContainers, "1.5"}, {grundschutz, "APP.4.4.A9"}}),
 	Help: Help{
@@ -71,8 +74,8 @@ var serviceAccountTokensShortLived = Check{
 		for _, t := range someTokens {
 			item := tokenText(t)
 			switch {
-			case t.Kind != "projected":
-			case t.Lifetime == "unknown" || t.Bound == "unknown":
+			case t.Kind == "secret":
+			case t.Kind != "projected" || !slices.Contains(lifetimes, t.Lifetime) || t.Bound == "unknown":
 				open = append(open, item)
 			case t.Lifetime == "hour" || t.Lifetime == "day":
 			case t.Lifetime == "never":
@@ -96,7 +99,7 @@ var serviceAccountTokensShortLived = Check{
 }
 
 var noLegacyTokenSecrets = Check{
-	ID: "no-legacy-token-secrets", Rev: 1, Topic: Credentials, Severity: Medium,
+	ID: "no-legacy-token-secrets", Rev: 2, Topic: Credentials, Severity: Medium,
 	Title: "no pod on this node uses a service account token from a Secret",
 	Refs:  slices.Concat(credentialRefs, []Ref{{pciContainers, "1.5"}}),
 	Help: Help{
@@ -107,14 +110,21 @@ var noLegacyTokenSecrets = Check{
 		},
 	},
 	Judge: onTokens(func(someTokens []node.TokenVolume) Finding {
-		var bad []string
+		var bad, open []string
 		for _, t := range someTokens {
-			if t.Kind == "secret" {
+			switch t.Kind {
+			case "secret":
 				bad = append(bad, tokenText(t))
+			case "projected":
+			default:
+				open = append(open, tokenText(t))
 			}
 		}
-		if len(bad) > 0 {
+		switch {
+		case len(bad) > 0:
 			return fail("stored", "pods use tokens that are stored in the cluster: "+strings.Join(bad, "; "), bad...)
+		case len(open) > 0:
+			return unknown(unreadCode, "where these come from is not known: "+strings.Join(open, "; "), open...)
 		}
 		return pass("none", fmt.Sprintf("none of the %d tokens on this node comes from a Secret", len(someTokens)))
 	}),

@@ -20,6 +20,11 @@ func withTokens(someTokens []node.TokenVolume, gaps ...node.Gap) node.Facts {
 
 func someTokens(t ...node.TokenVolume) []node.TokenVolume { return t }
 
+// inPart are the facts as they were read in a part of the machine.
+func inPart(facts node.Facts) node.Facts {
+	return withFact(facts, node.OS, node.System{PIDNamespace: "other"})
+}
+
 // tokenRows are those that every check of tokens has.
 func tokenRows(passes string, rows ...judgedRow) []judgedRow {
 	sound := someTokens(aTokenVolume())
@@ -27,6 +32,7 @@ func tokenRows(passes string, rows ...judgedRow) []judgedRow {
 		judgedRow{name: "a projected token", facts: withTokens(sound), want: passes},
 		judgedRow{name: "no pod", facts: withTokens(nil), want: passes},
 		judgedRow{name: "no kubelet", facts: withFact(withTokens(nil), node.Kubelet, node.KubeletState{Found: "absent"}), want: "not-applicable no-kubelet"},
+		judgedRow{name: "no kubelet in the part of the machine that was seen", facts: inPart(withFact(withTokens(nil), node.Kubelet, node.KubeletState{Found: "absent"})), want: "unknown part-of-machine"},
 		judgedRow{name: "in the sandbox of Talos 1.14", facts: withFact(withTokens(sound), node.OS, node.System{Init: "sandboxd", PIDNamespace: "other"}), want: "unknown part-of-machine"},
 		judgedRow{name: "fact missing", facts: lacking(withTokens(nil), node.ServiceAccountTokens, node.Denied, "permission denied"), want: "unknown fact-denied"},
 		judgedRow{name: "gap", facts: withTokens(sound, deniedGap), want: "unknown gap-denied"},
@@ -52,6 +58,8 @@ func TestServiceAccountTokensShortLived(t *testing.T) {
 		judgedRow{name: "ten years", facts: lasting("longer", "no", "pod"), want: "fail long-lived"},
 		judgedRow{name: "without end", facts: lasting("never", "no", "none"), want: "fail long-lived"},
 		judgedRow{name: "not known", facts: lasting("unknown", "unknown", "unknown"), want: "unknown unread"},
+		judgedRow{name: "a word that this program does not know", facts: lasting("decade", "no", "pod"), want: "unknown unread"},
+		judgedRow{name: "of a volume that this program does not know", facts: withTokens(someTokens(aTokenVolume(func(v *node.TokenVolume) { v.Kind = "csi" }))), want: "unknown unread"},
 		judgedRow{name: "one of a Secret is another check's", facts: withTokens(someTokens(aTokenVolume(func(v *node.TokenVolume) { v.Kind, v.Lifetime = "secret", "never" }))), want: "pass short-lived"},
 	))
 }
@@ -59,6 +67,7 @@ func TestServiceAccountTokensShortLived(t *testing.T) {
 func TestNoLegacyTokenSecrets(t *testing.T) {
 	testJudge(t, noLegacyTokenSecrets, tokenRows("pass none",
 		judgedRow{name: "a Secret", facts: withTokens(someTokens(aTokenVolume(), aTokenVolume(func(v *node.TokenVolume) { v.Kind, v.Volume = "secret", "ci-token" }))), want: "fail stored", items: []string{"pod 0b1c, secret volume ci-token"}},
+		judgedRow{name: "of a volume that this program does not know", facts: withTokens(someTokens(aTokenVolume(func(v *node.TokenVolume) { v.Kind = "" }))), want: "unknown unread"},
 	))
 }
 

@@ -63,21 +63,14 @@ func startsImage(d node.Definition, mounts []node.Mount, places []profiles.Place
 		if !strings.Contains(program, "/") {
 			return !anyImage(mounts)
 		}
-		if !path.IsAbs(program) { // it begins with a specifier such as %h
-			return true
-		}
-		program = path.Clean(program)
-		// Where /usr is merged these are links into it.
-		if _, own := visible(mounts, "/usr"); own && !imageMount(mountOf(mounts, program)) && holdsPrograms(program) {
-			program = "/usr" + strings.TrimPrefix(program, "/usr")
-		}
-		return !imageMount(mountOf(mounts, program)) && !placeNames(places, program)
+		// One that is not absolute begins with a specifier such as %h.
+		return !path.IsAbs(program) || !leadsToImage(program, mounts) && !placeNames(places, path.Clean(program))
 	})
 }
 
 var unitsFromImage = Check{
 	ID:        "units-from-image",
-	Rev:       1,
+	Rev:       2,
 	Title:     "every unit of systemd comes from the OS image or is declared",
 	Topic:     Persistence,
 	Severity:  High,
@@ -117,7 +110,7 @@ func judgedItself(units []node.UnitFile, link node.UnitFile) bool {
 
 var timersFromImage = Check{
 	ID:        "timers-from-image",
-	Rev:       1,
+	Rev:       2,
 	Title:     "every timer of systemd comes from the OS image or is declared",
 	Topic:     Persistence,
 	Severity:  High,
@@ -148,7 +141,7 @@ var timersFromImage = Check{
 
 var dropInsDeclared = Check{
 	ID:        "drop-ins-declared",
-	Rev:       1,
+	Rev:       2,
 	Title:     "every change to a unit is made by the OS image or declared",
 	Topic:     Persistence,
 	Severity:  High,

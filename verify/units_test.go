@@ -83,6 +83,7 @@ func TestUnitsFromImage(t *testing.T) {
 		{name: "a generator made it for a program of the image", facts: units(unitAt("/run/systemd/generator/a.service", from("generated"), starting("/usr/bin/a", "b"))), want: "pass from-image"},
 		{name: "a generator made it for another program", facts: units(unitAt("/run/systemd/generator/rc-local.service", from("generated"), starting("/etc/rc.local"))), want: "fail outside-image", items: []string{"/run/systemd/generator/rc-local.service starts /etc/rc.local (generated)"}},
 		{name: "systemd-run of a program in a home folder", facts: units(unitAt("/run/systemd/transient/run-uN.service", from("transient"), starting("%h/evil"))), want: "fail outside-image"},
+		{name: "a generator made it for a program in /usr/local, a link to /var on Fedora CoreOS", facts: units(unitAt("/run/systemd/generator/a.service", from("generated"), starting("/usr/local/bin/a"))), want: "fail outside-image"},
 		{name: "merged /usr", facts: units(unitAt("/run/systemd/generator/a.service", from("generated"), starting("/bin/true"))), want: "pass from-image"},
 		{name: "a declared program", profile: allowUnits(profiles.Place{Path: "/opt/bin/*"}), facts: units(unitAt("/run/systemd/generator/a.service", from("generated"), starting("/opt/bin/a"))), want: "pass from-image"},
 		{name: "no image at all", facts: withFact(units(unitAt(evil)), node.Mounts, []node.Mount{flatcarRoot}), want: "fail no-image"},

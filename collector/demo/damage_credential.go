@@ -86,34 +86,48 @@ var credentialDamages = []Damage{
 		Check: "user-data-closed", Node: "composed-bottlerocket", What: "user data was made readable for everybody", Sound: soundCredentials,
 		Do: func(t *capture.Tape) { credentialFile(t, "var/lib/bottlerocket/user-data.toml", 0o644, "") },
 	},
-	{
-		Check: "kube-proxy-kubeconfig-closed", Node: "composed-bottlerocket", What: "the kubeconfig of kube-proxy was made readable for everybody",
-		Sound: func(t *capture.Tape) {
-			soundCredentials(t)
-			credentialFile(t, "var/lib/kube-proxy/kubeconfig", 0o600, `{"credential":"token"}`)
-			credentialFolder(t, "var/lib/kube-proxy", "kubeconfig")
-		},
-		Do: func(t *capture.Tape) {
-			credentialFile(t, "var/lib/kube-proxy/kubeconfig", 0o644, `{"credential":"token"}`)
-		},
-	},
-	{
-		Check: "control-plane-files-closed", Node: "composed-bottlerocket", What: "a manifest of the control plane was made writable for everybody",
-		Sound: func(t *capture.Tape) {
-			soundCredentials(t)
-			credentialFile(t, "etc/kubernetes/manifests/kube-apiserver.yaml", 0o600, "")
-			credentialFolder(t, "etc/kubernetes/manifests", "kube-apiserver.yaml")
-		},
-		Do: func(t *capture.Tape) { credentialFile(t, "etc/kubernetes/manifests/kube-apiserver.yaml", 0o666, "") },
-	},
+	proxyKubeconfigDamage("kube-proxy-kubeconfig-closed", "the kubeconfig of kube-proxy was made readable for everybody", 0o644),
+	proxyKubeconfigDamage("kube-proxy-kubeconfig-kept", "the kubeconfig of kube-proxy was made writable for its group", 0o664),
+	manifestDamage("control-plane-files-closed", "a manifest of the control plane was made readable for everybody", 0o644),
+	manifestDamage("control-plane-files-kept", "a manifest of the control plane was made writable for everybody", 0o666),
 	{
 		Check: "cni-files-closed", Node: "composed-bottlerocket", What: "the configuration of the network plugin was made writable for everybody", Sound: soundCredentials,
 		Do: func(t *capture.Tape) { credentialFile(t, "etc/cni/net.d/10-aws.conflist", 0o666, "") },
 	},
 }
 
+// proxyKubeconfigDamage gives the kubeconfig of a kube-proxy on the host a mode.
+func proxyKubeconfigDamage(check, what string, mode uint32) Damage {
+	put := func(t *capture.Tape, mode uint32) {
+		credentialFile(t, "var/lib/kube-proxy/kubeconfig", mode, `{"credential":"token"}`)
+	}
+	return Damage{
+		Check: check, Node: "composed-bottlerocket", What: what,
+		Sound: func(t *capture.Tape) {
+			soundCredentials(t)
+			put(t, 0o600)
+			credentialFolder(t, "var/lib/kube-proxy", "kubeconfig")
+		},
+		Do: func(t *capture.Tape) { put(t, mode) },
+	}
+}
+
+// manifestDamage gives the manifest of an API server a mode.
+func manifestDamage(check, what string, mode uint32) Damage {
+	const manifest = "etc/kubernetes/manifests/kube-apiserver.yaml"
+	return Damage{
+		Check: check, Node: "composed-bottlerocket", What: what,
+		Sound: func(t *capture.Tape) {
+			soundCredentials(t)
+			credentialFile(t, manifest, 0o600, "")
+			credentialFolder(t, path.Dir(manifest), path.Base(manifest))
+		},
+		Do: func(t *capture.Tape) { credentialFile(t, manifest, mode, "") },
+	}
+}
+
 // aPrivateKey is one as a capture holds it.
-const aPrivateKey = "-----BEGIN EC PRIVATE KEY-----\nRedacted: plain\n\n-----END EC PRIVATE KEY-----\n"
+const aPrivateKey = "-----BEGIN EC PRIVATE KEY-----\nPublic: 0123456789abcdef\nRedacted: plain\n\n-----END EC PRIVATE KEY-----\n"
 
 // soundCredentials puts what a worker answers on which the kubelet's own
 // credentials lie, closed, and no others.

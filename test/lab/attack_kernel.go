@@ -12,9 +12,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// kernelAttacks change the running kernel, or how it was started.
-func kernelAttacks() []Attack { return []Attack{moduleRefused, moduleUnsigned, lockdownOff} }
-
 // unsignedModule is the name of a module of the image that nothing has loaded.
 const unsignedModule = "nls_utf8"
 
@@ -63,7 +60,12 @@ var moduleUnsigned = Attack{
 	What:    "the machine is started without module.sig_enforce=1, and a module without signature is loaded",
 	Shapes:  []string{"verity-create"},
 	Options: map[string]string{"cmdline": "-module.sig_enforce=1", "module": "unsigned"},
-	Level:   3,
+	Changes: []Change{
+		{"kernel-untainted", "pass clean", "fail tainted"},
+		{"modules-signed", "pass sig-enforce", "fail unsigned-loaded"},
+	},
+	Level:    3,
+	Mutation: Mutation{File: "verify/modules.go", Old: "slices.Contains(g.Profile.Boot.Taints, t.Letter) && !slices.Contains(neverAllowed, t.Letter)", New: "!slices.Contains(neverAllowed[1:], t.Letter)", Check: "kernel-untainted"},
 }
 
 var lockdownOff = Attack{
@@ -71,5 +73,10 @@ var lockdownOff = Attack{
 	What:    "the machine is started with settings.kernel.lockdown = none",
 	Shapes:  []string{"verity-lockdown"},
 	Options: map[string]string{"lockdown": "none"},
-	Level:   3,
+	Changes: []Change{
+		{"kernel-lockdown", "pass integrity", "fail none"},
+		{"modules-signed", "pass lockdown", "fail not-enforced"},
+	},
+	Level:    3,
+	Mutation: Mutation{File: "profiles/bottlerocket.yaml", Old: "  lockdown: required", New: "  lockdown: not-offered", Check: "kernel-lockdown"},
 }

@@ -8,11 +8,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// mountAttacks lay something over the image.
-func mountAttacks() []Attack {
-	return []Attack{overlayUsr, bindBinary, tmpfsLibraries, namespaceSbin, namespaceLocal}
-}
-
 var overlayUsr = Attack{
 	Name:   "overlay-usr",
 	What:   "a writable overlay is mounted over /usr",
@@ -37,7 +32,8 @@ var overlayUsr = Attack{
 		{"no-undeclared-writable-exec", "pass declared-only", "fail undeclared"},
 		{"processes-from-image", "pass from-image", "fail outside-image"}, // the agent's own program is under it
 	},
-	Level: 0,
+	Level:    0,
+	Mutation: Mutation{File: "verify/protected.go", Old: "return reached", New: `return reached && m.Type != "overlay"`, Check: "no-shadowed-paths"},
 }
 
 var bindBinary = Attack{
@@ -51,7 +47,16 @@ var bindBinary = Attack{
 	Undo: func(g *InGuest) error {
 		return first(unix.Unmount("/usr/sbin/dmsetup", 0), g.Quiet("rm", "-r", intruderDir))
 	},
-	Level: 0,
+	Changes: []Change{
+		{"image-read-only", "pass read-only", "fail writable-mount"},
+		{"image-unwritable", "pass unwritable", "fail writable-backing"},
+		{"image-verified", "pass verified", "fail not-verified"},
+		{"no-shadowed-paths", "pass nothing", "fail shadowed"},
+		{"no-undeclared-writable-exec", "pass declared-only", "fail undeclared"},
+		{"writable-executables-declared", "pass declared", "fail undeclared"}, // the file in /run
+	},
+	Level:    0,
+	Mutation: Mutation{File: "verify/protected.go", Old: "return reached", New: `return reached && m.Root == "/"`, Check: "no-shadowed-paths"},
 }
 
 var tmpfsLibraries = Attack{
@@ -68,7 +73,15 @@ var tmpfsLibraries = Attack{
 	Undo: func(g *InGuest) error {
 		return first(unix.Unmount(imageLibraries, unix.MNT_DETACH), g.Quiet("rmdir", intruderDir))
 	},
-	Level: 0,
+	Changes: []Change{
+		{"image-read-only", "pass read-only", "fail writable-mount"},
+		{"image-unwritable", "pass unwritable", "fail writable-backing"},
+		{"image-verified", "pass verified", "fail not-verified"},
+		{"no-shadowed-paths", "pass nothing", "fail shadowed"},
+		{"no-undeclared-writable-exec", "pass declared-only", "fail undeclared"},
+	},
+	Level:    0,
+	Mutation: Mutation{File: "verify/protected.go", Old: "return reached", New: "return reached && !memoryType(m.Type)", Check: "no-shadowed-paths"},
 }
 
 var namespaceSbin = Attack{
@@ -81,8 +94,13 @@ var namespaceSbin = Attack{
 			g.intrude("/usr/bin/sleep", inNamespace("mount -o bind "+intruderDir+" /usr/sbin")),
 		)
 	},
-	Undo:  (*InGuest).expel,
-	Level: 0,
+	Undo: (*InGuest).expel,
+	Changes: []Change{
+		{"mount-namespaces-agree", "pass agree", "fail writable"},
+		{"writable-executables-declared", "pass declared", "fail undeclared"}, // the file in /run
+	},
+	Level:    3, // of what process 1 sees
+	Mutation: Mutation{File: "verify/shadows.go", Old: "case !im.holds(m.Path),", New: "case !slices.Contains(im.paths, m.Path),", Check: "mount-namespaces-agree"},
 }
 
 var namespaceLocal = Attack{
@@ -92,8 +110,10 @@ var namespaceLocal = Attack{
 	Do: func(g *InGuest) error {
 		return g.intrude("/usr/bin/sleep", inNamespace("mount -t tmpfs tmpfs /usr/local"))
 	},
-	Undo:  (*InGuest).expel,
-	Level: 0,
+	Undo:     (*InGuest).expel,
+	Changes:  []Change{{"mount-namespaces-agree", "pass agree", "fail writable"}},
+	Level:    3,
+	Mutation: Mutation{File: "verify/shadows.go", Old: ` || below(path, "/usr/local") && imageMount(mountOf(im.mounts, path))`, Check: "mount-namespaces-agree"},
 }
 
 // inNamespace is a service that mounts something where only it sees it.

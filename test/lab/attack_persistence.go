@@ -4,9 +4,6 @@ package lab
 
 import "os"
 
-// persistenceAttacks bring something back after a boot.
-func persistenceAttacks() []Attack { return []Attack{unitInEtc} }
-
 var unitInEtc = Attack{
 	Name:   "unit-in-etc",
 	What:   "a unit is written to /etc/systemd/system and enabled, which would start a program in /var",
@@ -19,6 +16,10 @@ var unitInEtc = Attack{
 			os.Symlink("../intruder.service", dir+"/multi-user.target.wants/intruder.service"),
 		)
 	},
-	Undo:  func(*InGuest) error { return os.RemoveAll("/etc/systemd") },
-	Level: 3,
+	Undo: func(*InGuest) error { return os.RemoveAll("/etc/systemd") },
+	Changes: []Change{
+		{"units-from-image", "pass none", "fail outside-image"},
+	},
+	Level:    3,
+	Mutation: Mutation{File: "verify/units.go", Old: "out := sortUnits(sorted{}, u.Units, m, places)", New: "out := sortUnits(sorted{}, nil, m, places)", Check: "units-from-image"},
 }

@@ -10,15 +10,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// processAttacks are programs and libraries that are not the image's, in
-// processes of the host.
-func processAttacks() []Attack {
-	return []Attack{
-		processFromVar, processDeleted, processDetached, processInMemory,
-		scriptFromVar, scriptFromInput, ldPreload, ldSoPreload,
-	}
-}
-
 const forever = "86400" // seconds
 
 var processFromVar = Attack{
@@ -36,7 +27,15 @@ var processFromVar = Attack{
 	Undo: func(g *InGuest) error {
 		return first(g.expel(), os.RemoveAll("/var/lib/intruder"), remount("/var", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC))
 	},
-	Level: 3,
+	Changes: []Change{
+		{"mappings-from-image", "pass from-image", "fail outside-image"},
+		{"no-undeclared-writable-exec", "pass declared-only", "fail undeclared"},
+		{"processes-from-image", "pass from-image", "fail outside-image"},
+		{"writable-executables-declared", "pass declared", "fail undeclared"},
+		{"writable-mounts-restricted", "pass restricted", "fail unrestricted"},
+	},
+	Level:    3,
+	Mutation: Mutation{File: "verify/processes.go", Old: "|| p.OwnRoot || !imageMount(p.On) {", New: "|| p.OwnRoot {", Check: "processes-from-image"},
 }
 
 func remount(path string, flags uintptr) error {
@@ -55,8 +54,14 @@ var processDeleted = Attack{
 			os.Remove(program),
 		)
 	},
-	Undo:  (*InGuest).expel,
-	Level: 3,
+	Undo: (*InGuest).expel,
+	Changes: []Change{
+		{"mappings-from-image", "pass from-image", "fail outside-image"},
+		{"no-deleted-executables", "pass all-on-disk", "fail deleted"},
+		{"processes-from-image", "pass from-image", "fail outside-image"},
+	},
+	Level:    3,
+	Mutation: Mutation{File: "verify/processes.go", Old: `case p.Deleted:`, New: `case false:`, Check: "no-deleted-executables"},
 }
 
 var processDetached = Attack{
@@ -72,8 +77,14 @@ var processDetached = Attack{
 			unix.Unmount(intruderDir, unix.MNT_DETACH),
 		)
 	},
-	Undo:  (*InGuest).expel,
-	Level: 3,
+	Undo: (*InGuest).expel,
+	Changes: []Change{
+		{"mappings-from-image", "pass from-image", "fail outside-image"},
+		{"no-deleted-executables", "pass all-on-disk", "fail deleted"},
+		{"processes-from-image", "pass from-image", "fail outside-image"},
+	},
+	Level:    3,
+	Mutation: Mutation{File: "verify/processes.go", Old: "case p.Detached:\n\t\t\tdeleted", New: "case false:\n\t\t\tdeleted", Check: "no-deleted-executables"},
 }
 
 var processInMemory = Attack{
@@ -96,8 +107,13 @@ var processInMemory = Attack{
 		}
 		return g.intrude("/memfd:intruder", exec.Command(fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), fd), forever))
 	},
-	Undo:  (*InGuest).expel,
-	Level: 3,
+	Undo: (*InGuest).expel,
+	Changes: []Change{
+		{"no-deleted-executables", "pass all-on-disk", "fail memory-only"},
+		{"processes-from-image", "pass from-image", "fail outside-image"},
+	},
+	Level:    3,
+	Mutation: Mutation{File: "verify/processes.go", Old: "if p.Memory || p.Detached || p.OwnRoot || !imageMount(p.On) {", New: "if !p.Memory && (p.Detached || p.OwnRoot || !imageMount(p.On)) {", Check: "processes-from-image"},
 }
 
 const script = "/var/lib/intruder/script.sh"
@@ -115,8 +131,13 @@ var scriptFromVar = Attack{
 			g.intrude("/usr/bin/busybox", exec.Command("/usr/bin/sh", script)),
 		)
 	},
-	Undo:  leaveScript,
-	Level: 3,
+	Undo: leaveScript,
+	Changes: []Change{
+		{"no-scripts-from-writable-storage", "pass none", "fail writable-script"},
+		{"processes-from-image", "pass from-image", "fail outside-image"},
+	},
+	Level:    3,
+	Mutation: Mutation{File: "verify/mappings.go", Old: `case p.Script == "":`, New: `case p.Script == "" || !p.Memory:`, Check: "no-scripts-from-writable-storage"},
 }
 
 var scriptFromInput = Attack{
@@ -136,8 +157,13 @@ var scriptFromInput = Attack{
 		cmd.Stdin = f
 		return g.intrude("/usr/bin/busybox", cmd)
 	},
-	Undo:  leaveScript,
-	Level: 3,
+	Undo: leaveScript,
+	Changes: []Change{
+		{"no-scripts-from-writable-storage", "pass none", "fail writable-script"},
+		{"processes-from-image", "pass from-image", "fail outside-image"},
+	},
+	Level:    3,
+	Mutation: Mutation{File: "verify/processes.go", Old: "case fromImage(p, mounts):", New: "case imageMount(mountOf(mounts, p.Path)):", Check: "processes-from-image"},
 }
 
 // library is any shared object; that it brings no code of an intruder's makes
@@ -157,8 +183,14 @@ var ldPreload = Attack{
 		cmd.Env = append(os.Environ(), "LD_PRELOAD="+library)
 		return first(plant(imageLibrary, library), g.intrude(library, cmd))
 	},
-	Undo:  (*InGuest).expel,
-	Level: 3,
+	Undo: (*InGuest).expel,
+	Changes: []Change{
+		{"mappings-from-image", "pass from-image", "fail outside-image"},
+		{"no-preload", "pass none", "fail preload"},
+		{"writable-executables-declared", "pass declared", "fail undeclared"},
+	},
+	Level:    3,
+	Mutation: Mutation{File: "verify/loader.go", Old: `if v.Name != "LD_LIBRARY_PATH" && slices`, New: `if v.Name == "LD_AUDIT" && slices`, Check: "no-preload"},
 }
 
 var ldSoPreload = Attack{
@@ -172,6 +204,12 @@ var ldSoPreload = Attack{
 			g.intrude(library, exec.Command("/usr/bin/sleep", forever)),
 		)
 	},
-	Undo:  func(g *InGuest) error { return first(os.Remove("/etc/ld.so.preload"), g.expel()) },
-	Level: 3,
+	Undo: func(g *InGuest) error { return first(os.Remove("/etc/ld.so.preload"), g.expel()) },
+	Changes: []Change{
+		{"mappings-from-image", "pass from-image", "fail outside-image"},
+		{"no-preload", "pass none", "fail preload"},
+		{"writable-executables-declared", "pass declared", "fail undeclared"},
+	},
+	Level:    3,
+	Mutation: Mutation{File: "verify/loader.go", Old: "range l.Preload {", New: "range l.Preload[:0] {", Check: "no-preload"},
 }

@@ -121,7 +121,8 @@ func start(t *testing.T, s Shape, plan Plan) *Result {
 	return r
 }
 
-// commons are the guests that several tests look at, by shape.
+// commons are the guests that several tests look at, by shape. One that broke is
+// nil, and not tried again.
 var commons = map[string]*Result{}
 
 // common is the guest of a shape that is told: report, then every attack that can
@@ -132,9 +133,13 @@ func common(t *testing.T, s Shape) *Result {
 	if s.Slow && !*full {
 		t.Skipf("left out of the short form: %s takes long; make lab runs it", s.Name)
 	}
-	if r := commons[s.Name]; r != nil {
+	if r, tried := commons[s.Name]; tried {
+		if r == nil {
+			t.Fatalf("the guest %s broke before", s.Name)
+		}
 		return r
 	}
+	commons[s.Name] = nil
 	steps := []Step{{"report", "before"}}
 	for _, a := range Attacks() {
 		if slices.Contains(a.Shapes, s.Name) && a.Undo != nil && !a.left() {

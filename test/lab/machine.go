@@ -12,8 +12,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -79,6 +81,11 @@ func (b *Builder) Run(boot Boot, plan Plan, limit time.Duration) (*Result, error
 	began := time.Now()
 	cmd := exec.CommandContext(ctx, "qemu-system-x86_64", args...)
 	cmd.Env = append(os.Environ(), "TMPDIR="+b.Dir)
+	// The guest ends with its test, however that ends. The signal comes when the
+	// thread ends that started it: prctl(2), PR_SET_PDEATHSIG.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	said, err := cmd.CombinedOutput()
 	r := &Result{Files: map[string][]byte{}, Took: time.Since(began)}
 	log, _ := os.ReadFile(console)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -18,13 +19,15 @@ var verityCreate = Shape{
 	Like:    "Container-Optimized OS, Bottlerocket",
 	What:    "erofs on dm-verity, set up from dm-mod.create= on the kernel command line",
 	Series:  "6.12",
-	Modules: []string{"dm-verity", "erofs", "overlay", "loop"},
+	Modules: verityCreateModules,
 	Build:   buildVerityCreate,
 	Boot:    bootVerityCreate,
 	Up:      upStateful,
 	Profile: "cos",
 	Level:   3,
 }
+
+var verityCreateModules = []string{"dm-verity", "erofs", "overlay", "loop"}
 
 var cosSystem = System{ID: "cos", Name: "Container-Optimized OS", Version: "1", More: "BUILD_ID=1.0.0\n"}
 
@@ -42,10 +45,32 @@ func buildVerityCreate(b *Builder, options map[string]string) (Boot, error) {
 	if err != nil {
 		return Boot{}, err
 	}
-	return Boot{
-		Disks:   []Disk{{"root", image}, {"data", data}},
-		Cmdline: fmt.Sprintf("dm-mod.create=\"vroot,,,ro,%s\" root=/dev/dm-0 ro module.sig_enforce=1", v.Table("/dev/vda")),
-	}, nil
+	said, table := v, v.Table("/dev/vda", strings.Fields(options[tableArgs])...)
+	boot := Boot{Disks: []Disk{{"root", image}, {"data", data}}}
+	switch options[tableKind] {
+	case "":
+		boot.Cmdline = "dm-mod.create=\"vroot,,,ro," + table + "\""
+	case "linear":
+		boot, err = insteadOf(b, boot, v, fmt.Sprintf("0 %d linear /dev/vda 0", v.DataBlocks*8))
+	case "other-hash":
+		said.RootHash = strings.Repeat("0", len(v.RootHash))
+		boot, err = insteadOf(b, boot, said, table)
+	}
+	boot.Cmdline += " root=/dev/dm-0 ro module.sig_enforce=1"
+	return boot, err
+}
+
+// forgedTable is where an initramfs has what it sets up instead of what the
+// command line says.
+const forgedTable = "/etc/table"
+
+// insteadOf boots with the table of one image on the command line and an initramfs
+// that sets up another.
+func insteadOf(b *Builder, boot Boot, said Verity, table string) (Boot, error) {
+	var err error
+	boot.Cmdline = "dm-mod.create=\"vroot,,,ro," + said.Table("/dev/vda") + "\""
+	boot.Initrd, err = b.Initramfs("forged.img", func(t *Tree) { t.File(forgedTable, 0o644, table) }, verityCreateModules...)
+	return boot, err
 }
 
 var createWords = regexp.MustCompile(`dm-mod\.create="?([^"]*)"`)
@@ -59,7 +84,11 @@ func bootVerityCreate(g *InGuest, at string) error {
 	if words == nil {
 		return fmt.Errorf("no dm-mod.create= in %q", cmdline)
 	}
-	if err := g.Quiet("dmsetup", "create", "--concise", string(words[1])); err != nil {
+	concise := string(words[1])
+	if table, err := os.ReadFile(forgedTable); err == nil {
+		concise = "vroot,,,ro," + string(table)
+	}
+	if err := g.Quiet("dmsetup", "create", "--concise", concise); err != nil {
 		return err
 	}
 	if err := g.Quiet("dmsetup", "mknodes"); err != nil {

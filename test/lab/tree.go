@@ -215,12 +215,12 @@ func (t *Tree) Base(b *Builder, s System, modules ...string) *Tree {
 	return t.Marked()
 }
 
-// MarkedFile is the file whose blocks an attack overwrites: in an image that is
-// not compressed its first bytes are found as they are.
-const (
-	MarkedFile = "/usr/share/lab/marked"
-	mark       = "laboratory: the marked file begins here\n"
-)
+// MarkedFile is the file whose blocks an attack overwrites.
+const MarkedFile = "/usr/share/lab/marked"
+
+// mark begins the marked file: in an image that is not compressed it is found as it
+// is. It is made here, so that the programs in the image do not have it, too.
+var mark = strings.ToUpper("laboratory: the marked file begins here\n")
 
 // Marked puts the marked file into the tree, some blocks long.
 func (t *Tree) Marked() *Tree {
