@@ -18,7 +18,8 @@ type Program struct {
 	// is quoted as in Go.
 	Path string `json:"path"`
 	// Script is the script that an interpreter runs, absolute where it could be
-	// resolved; "" where the program is no interpreter or runs no script file.
+	// resolved; "/dev/stdin" where a shell or Python reads it from a pipe; "" where
+	// the program is no interpreter, was given code or reads what somebody types.
 	Script string `json:"script,omitempty"`
 	// On is the mount that Path (or Script, where there is one) is on.
 	On Mount `json:"on"`

@@ -30,6 +30,7 @@ const sysRoot = "x86_64-bottlerocket-linux-gnu/sys-root"
 
 func buildVerityLockdown(b *Builder, _ map[string]string) (Boot, error) {
 	t := b.Tree("root").Base(b, System{ID: "bottlerocket", Name: "Bottlerocket", Version: "1.53.0", More: "VARIANT_ID=aws-k8s-1.33\nBUILD_ID=00000000\n"})
+	t.File("etc/passwd", 0o644, "root:x:0:0:root:/root:/sbin/nologin\nnobody:x:65534:65534:nobody:/:/sbin/nologin\n") // there is no shell to log in with
 	t.Mkdir(sysRoot, "local", "usr/libexec/cni/bin", "usr/share/factory")
 	t.do(func() error {
 		return first(
