@@ -9,7 +9,7 @@ MAIN    := ./cmd/seaworthy
 AGENT   := ./cmd/seaworthy-agent
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo build cross test lint fuzz docs bench peers clean
+.PHONY: help up demo build cross test lab lint fuzz docs bench peers clean
 
 help: ## show these targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -e 's/:[^#]*## /\t/' | expand -t 10
@@ -30,9 +30,14 @@ cross: ## build for the other systems that people use
 	GOOS=linux GOARCH=arm64 CGO_ENABLED=0 $(GO) build -o /dev/null $(MAIN)
 	GOOS=linux GOARCH=arm64 CGO_ENABLED=0 $(GO) build -o /dev/null $(AGENT)
 
+# The guests of test/lab are slow machines: they run when nothing else does.
 test: ## everything that CI tests
 	$(GO) vet ./...
-	$(GO) test $(TESTFLAGS) ./...
+	$(GO) test $(TESTFLAGS) $$($(GO) list ./... | grep -v /test/lab)
+	$(GO) test $(TESTFLAGS) ./test/lab/...
+
+lab: ## boot every guest of test/lab under QEMU and hold what is seen against docs/proven.md (root); UPDATE=1 writes it
+	$(GO) test ./test/lab -full $(if $(UPDATE),-update) -count=1 -timeout 3h -v
 
 lint: ## formatting, vet, the linters of .golangci.yml, known vulnerabilities where they can be looked up
 	@found=$$(gofmt -l .); test -z "$$found" || { echo "not formatted by gofmt: $$found"; exit 1; }

@@ -301,7 +301,7 @@ func (t *tree) Digest(name string, max int64) (string, error) {
 		return sum, nil
 	}
 	var sum string
-	idly(func() {
+	Idly(func() {
 		sum, err = digest(func(p []byte) (int, error) {
 			for {
 				n, err := unix.Read(fd, p)

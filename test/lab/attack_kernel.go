@@ -65,7 +65,7 @@ var moduleUnsigned = Attack{
 		{"modules-signed", "pass sig-enforce", "fail unsigned-loaded"},
 	},
 	Level:    3,
-	Mutation: Mutation{File: "verify/modules.go", Old: "slices.Contains(g.Profile.Boot.Taints, t.Letter) && !slices.Contains(neverAllowed, t.Letter)", New: "!slices.Contains(neverAllowed[1:], t.Letter)", Check: "kernel-untainted"},
+	Mutation: Mutation{"verify/modules.go", "slices.Contains(g.Profile.Boot.Taints, t.Letter) && !slices.Contains(neverAllowed, t.Letter)", "!slices.Contains(neverAllowed[1:], t.Letter)", "kernel-untainted"},
 }
 
 var lockdownOff = Attack{
@@ -78,5 +78,5 @@ var lockdownOff = Attack{
 		{"modules-signed", "pass lockdown", "fail not-enforced"},
 	},
 	Level:    3,
-	Mutation: Mutation{File: "profiles/bottlerocket.yaml", Old: "  lockdown: required", New: "  lockdown: not-offered", Check: "kernel-lockdown"},
+	Mutation: Mutation{"profiles/bottlerocket.yaml", "  lockdown: required", "  lockdown: not-offered", "kernel-lockdown"},
 }

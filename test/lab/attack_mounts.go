@@ -33,7 +33,7 @@ var overlayUsr = Attack{
 		{"processes-from-image", "pass from-image", "fail outside-image"}, // the agent's own program is under it
 	},
 	Level:    0,
-	Mutation: Mutation{File: "verify/protected.go", Old: "return reached", New: `return reached && m.Type != "overlay"`, Check: "no-shadowed-paths"},
+	Mutation: Mutation{"verify/shadows.go", "range f.undeclared {", "range f.undeclared[:0] {", "no-shadowed-paths"},
 }
 
 var bindBinary = Attack{
@@ -56,7 +56,7 @@ var bindBinary = Attack{
 		{"writable-executables-declared", "pass declared", "fail undeclared"}, // the file in /run
 	},
 	Level:    0,
-	Mutation: Mutation{File: "verify/protected.go", Old: "return reached", New: `return reached && m.Root == "/"`, Check: "no-shadowed-paths"},
+	Mutation: Mutation{"verify/protected.go", "return reached", `return reached && m.Root == "/"`, "no-shadowed-paths"},
 }
 
 var tmpfsLibraries = Attack{
@@ -81,7 +81,7 @@ var tmpfsLibraries = Attack{
 		{"no-undeclared-writable-exec", "pass declared-only", "fail undeclared"},
 	},
 	Level:    0,
-	Mutation: Mutation{File: "verify/protected.go", Old: "return reached", New: "return reached && !memoryType(m.Type)", Check: "no-shadowed-paths"},
+	Mutation: Mutation{"verify/protected.go", "return reached", "return reached && !memoryType(m.Type)", "no-shadowed-paths"},
 }
 
 var namespaceSbin = Attack{
@@ -100,7 +100,7 @@ var namespaceSbin = Attack{
 		{"writable-executables-declared", "pass declared", "fail undeclared"}, // the file in /run
 	},
 	Level:    3, // of what process 1 sees
-	Mutation: Mutation{File: "verify/shadows.go", Old: "case !im.holds(m.Path),", New: "case !slices.Contains(im.paths, m.Path),", Check: "mount-namespaces-agree"},
+	Mutation: Mutation{"verify/shadows.go", "case !im.holds(m.Path),", "case !slices.Contains(im.paths, m.Path),", "mount-namespaces-agree"},
 }
 
 var namespaceLocal = Attack{
@@ -113,7 +113,7 @@ var namespaceLocal = Attack{
 	Undo:     (*InGuest).expel,
 	Changes:  []Change{{"mount-namespaces-agree", "pass agree", "fail writable"}},
 	Level:    3,
-	Mutation: Mutation{File: "verify/shadows.go", Old: ` || below(path, "/usr/local") && imageMount(mountOf(im.mounts, path))`, Check: "mount-namespaces-agree"},
+	Mutation: Mutation{"verify/shadows.go", ` || below(path, "/usr/local") && imageMount(mountOf(im.mounts, path))`, "", "mount-namespaces-agree"},
 }
 
 // inNamespace is a service that mounts something where only it sees it.

@@ -21,5 +21,5 @@ var unitInEtc = Attack{
 		{"units-from-image", "pass none", "fail outside-image"},
 	},
 	Level:    3,
-	Mutation: Mutation{File: "verify/units.go", Old: "out := sortUnits(sorted{}, u.Units, m, places)", New: "out := sortUnits(sorted{}, nil, m, places)", Check: "units-from-image"},
+	Mutation: Mutation{"verify/units.go", "out := sortUnits(sorted{}, u.Units, m, places)", "out := sortUnits(sorted{}, nil, m, places)", "units-from-image"},
 }

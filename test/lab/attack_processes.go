@@ -35,7 +35,7 @@ var processFromVar = Attack{
 		{"writable-mounts-restricted", "pass restricted", "fail unrestricted"},
 	},
 	Level:    3,
-	Mutation: Mutation{File: "verify/processes.go", Old: "|| p.OwnRoot || !imageMount(p.On) {", New: "|| p.OwnRoot {", Check: "processes-from-image"},
+	Mutation: Mutation{"verify/processes.go", "|| p.OwnRoot || !imageMount(p.On) {", "|| p.OwnRoot {", "processes-from-image"},
 }
 
 func remount(path string, flags uintptr) error {
@@ -61,7 +61,7 @@ var processDeleted = Attack{
 		{"processes-from-image", "pass from-image", "fail outside-image"},
 	},
 	Level:    3,
-	Mutation: Mutation{File: "verify/processes.go", Old: `case p.Deleted:`, New: `case false:`, Check: "no-deleted-executables"},
+	Mutation: Mutation{"verify/processes.go", `case p.Deleted:`, `case false:`, "no-deleted-executables"},
 }
 
 var processDetached = Attack{
@@ -84,7 +84,7 @@ var processDetached = Attack{
 		{"processes-from-image", "pass from-image", "fail outside-image"},
 	},
 	Level:    3,
-	Mutation: Mutation{File: "verify/processes.go", Old: "case p.Detached:\n\t\t\tdeleted", New: "case false:\n\t\t\tdeleted", Check: "no-deleted-executables"},
+	Mutation: Mutation{"verify/processes.go", "case p.Detached:\n\t\t\tdeleted", "case false:\n\t\t\tdeleted", "no-deleted-executables"},
 }
 
 var processInMemory = Attack{
@@ -113,7 +113,7 @@ var processInMemory = Attack{
 		{"processes-from-image", "pass from-image", "fail outside-image"},
 	},
 	Level:    3,
-	Mutation: Mutation{File: "verify/processes.go", Old: "if p.Memory || p.Detached || p.OwnRoot || !imageMount(p.On) {", New: "if !p.Memory && (p.Detached || p.OwnRoot || !imageMount(p.On)) {", Check: "processes-from-image"},
+	Mutation: Mutation{"verify/processes.go", "if p.Memory || p.Detached || p.OwnRoot || !imageMount(p.On) {", "if !p.Memory && (p.Detached || p.OwnRoot || !imageMount(p.On)) {", "processes-from-image"},
 }
 
 const script = "/var/lib/intruder/script.sh"
@@ -137,7 +137,7 @@ var scriptFromVar = Attack{
 		{"processes-from-image", "pass from-image", "fail outside-image"},
 	},
 	Level:    3,
-	Mutation: Mutation{File: "verify/mappings.go", Old: `case p.Script == "":`, New: `case p.Script == "" || !p.Memory:`, Check: "no-scripts-from-writable-storage"},
+	Mutation: Mutation{"verify/mappings.go", `case p.Script == "":`, `case p.Script == "" || !p.Memory:`, "no-scripts-from-writable-storage"},
 }
 
 var scriptFromInput = Attack{
@@ -163,7 +163,7 @@ var scriptFromInput = Attack{
 		{"processes-from-image", "pass from-image", "fail outside-image"},
 	},
 	Level:    3,
-	Mutation: Mutation{File: "verify/processes.go", Old: "case fromImage(p, mounts):", New: "case imageMount(mountOf(mounts, p.Path)):", Check: "processes-from-image"},
+	Mutation: Mutation{"verify/processes.go", "case fromImage(p, mounts):", "case imageMount(mountOf(mounts, p.Path)):", "processes-from-image"},
 }
 
 // library is any shared object; that it brings no code of an intruder's makes
@@ -190,7 +190,7 @@ var ldPreload = Attack{
 		{"writable-executables-declared", "pass declared", "fail undeclared"},
 	},
 	Level:    3,
-	Mutation: Mutation{File: "verify/loader.go", Old: `if v.Name != "LD_LIBRARY_PATH" && slices`, New: `if v.Name == "LD_AUDIT" && slices`, Check: "no-preload"},
+	Mutation: Mutation{"verify/loader.go", `if v.Name != "LD_LIBRARY_PATH" && slices`, `if v.Name == "LD_AUDIT" && slices`, "no-preload"},
 }
 
 var ldSoPreload = Attack{
@@ -211,5 +211,5 @@ var ldSoPreload = Attack{
 		{"writable-executables-declared", "pass declared", "fail undeclared"},
 	},
 	Level:    3,
-	Mutation: Mutation{File: "verify/loader.go", Old: "range l.Preload {", New: "range l.Preload[:0] {", Check: "no-preload"},
+	Mutation: Mutation{"verify/loader.go", "range l.Preload {", "range l.Preload[:0] {", "no-preload"},
 }

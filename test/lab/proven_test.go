@@ -3,7 +3,11 @@
 package lab
 
 import (
+	"cmp"
+	"errors"
+	"flag"
 	"fmt"
+	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -48,35 +52,62 @@ func (p *proof) attack(a Attack, s Shape, before, after verify.Report) {
 		}
 		caught = strings.Join(words, "<br>")
 	}
-	p.add(attackRows, a.Name, a.What, s.Name, fmt.Sprintf("%d → %d", before.Level.Number, after.Level.Number), caught, cmpOr(a.Mutation.Check), repeat("TestAttacks/"+a.Name+"/"+s.Name+"$|TestMutations/"+a.Name+"$"))
+	p.add(attackRows, a.Name, a.What, s.Name, fmt.Sprintf("%d → %d", before.Level.Number, after.Level.Number), caught, cmp.Or(a.Mutation.Check, "–"), repeat("TestAttacks/"+a.Name+"/"+s.Name+"$|TestMutations/"+a.Name+"$"))
 }
 
-func cmpOr(s string) string {
-	if s == "" {
-		return "–"
-	}
-	return s
-}
-
-// settle writes docs/proven.md after a full run that updates, and otherwise holds
-// every row that this run has seen against it.
+// settle holds every row that this run has seen against docs/proven.md, and after a
+// run of everything every row there against what was seen. With -update it writes
+// the page anew, of which a run of a part leaves the other rows.
 func (p *proof) settle() error {
-	if *full && *update {
-		return os.WriteFile(provenDoc, []byte(p.document()), 0o644)
-	}
+	all := *full && flag.Lookup("test.run").Value.String() == ""
 	b, err := os.ReadFile(provenDoc)
-	if err != nil {
+	if err != nil && !(*update && errors.Is(err, fs.ErrNotExist)) {
 		return err
 	}
-	lines := strings.Split(string(b), "\n")
-	for _, rows := range p.rows {
-		for _, row := range rows {
-			if !slices.Contains(lines, row) {
-				return fmt.Errorf("docs/proven.md does not have what this run has seen (make lab writes it): %s", row)
+	was := rowsOf(string(b))
+	seen, known := 0, 0
+	for i := range p.rows {
+		seen, known = seen+len(p.rows[i]), known+len(was[i])
+	}
+	fmt.Printf("%d of the %d rows of docs/proven.md were run\n", seen, known)
+	for i := range p.rows {
+		for _, row := range was[i] {
+			known := slices.ContainsFunc(p.rows[i], func(r string) bool { return again(r) == again(row) })
+			switch {
+			case *update && !all && !known:
+				p.rows[i] = append(p.rows[i], row)
+			case !*update && all && !known:
+				return fmt.Errorf("docs/proven.md has what this run has not seen (make lab UPDATE=1 writes it): %s", row)
 			}
 		}
+		for _, row := range p.rows[i] {
+			if !*update && !slices.Contains(was[i], row) {
+				return fmt.Errorf("docs/proven.md does not have what this run has seen (make lab UPDATE=1 writes it): %s", row)
+			}
+		}
+		slices.Sort(p.rows[i])
 	}
-	return nil
+	if !*update {
+		return nil
+	}
+	return os.WriteFile(provenDoc, []byte(p.document()), 0o644)
+}
+
+// again is the last cell of a row: no two rows of a section have the same.
+func again(row string) string { return row[strings.LastIndex(strings.TrimSuffix(row, " |"), " | "):] }
+
+// rowsOf are the rows of the page's sections.
+func rowsOf(doc string) (rows [4][]string) {
+	section := -1
+	for line := range strings.Lines(doc) {
+		switch line = strings.TrimSuffix(line, "\n"); {
+		case strings.HasPrefix(line, "## "):
+			section++
+		case section >= 0 && strings.HasPrefix(line, "| ") && strings.HasSuffix(line, "` |"):
+			rows[section] = append(rows[section], line)
+		}
+	}
+	return rows
 }
 
 func (p *proof) document() string {
