@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -55,10 +56,11 @@ func overwriteMarked(g *InGuest) error {
 	if err != nil {
 		return err
 	}
-	if _, err := f.WriteAt(bytes.Repeat([]byte{0xa5}, 4096), at&^4095); err != nil {
+	at &^= 4095
+	if _, err := f.WriteAt(bytes.Repeat([]byte{0xa5}, 4096), at); err != nil {
 		return err
 	}
-	return first(f.Sync(), os.WriteFile("/proc/sys/vm/drop_caches", []byte("3"), 0o200))
+	return first(f.Sync(), g.Save("overwritten", strconv.AppendInt(nil, at, 10)), os.WriteFile("/proc/sys/vm/drop_caches", []byte("3"), 0o200))
 }
 
 // findMark is where on a disk the marked file begins.

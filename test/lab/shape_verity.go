@@ -32,7 +32,7 @@ var verityCreateModules = []string{"dm-verity", "erofs", "overlay", "loop"}
 var cosSystem = System{ID: "cos", Name: "Container-Optimized OS", Version: "1", More: "BUILD_ID=1.0.0\n"}
 
 func buildVerityCreate(b *Builder, options map[string]string) (Boot, error) {
-	t := b.Tree("root").Base(b, cosSystem, unsignedModule).Mkdir("mnt/stateful_partition", "mnt/disks", "usr/local")
+	t := b.Tree("root").Base(b, cosSystem, unsignedModule).Copy(b.CLI, cliProgram, 0o755).Mkdir("mnt/stateful_partition", "mnt/disks", "usr/local")
 	image, err := b.Erofs("root.img", t)
 	if err != nil {
 		return Boot{}, err

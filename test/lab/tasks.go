@@ -5,6 +5,7 @@ package lab
 // tasks are what a guest can be asked for beside reports and attacks.
 var tasks = map[string]func(g *InGuest, arg string) error{
 	"confined": reportConfined,
+	"deep":     deep,
 }
 
 // toolStages are what the guest program does when it is started as a tool.
