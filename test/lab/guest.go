@@ -133,6 +133,9 @@ func root() error {
 		listen(),
 		g.Service("sleep.service", "/usr/bin/sleep", "86400"),
 	)
+	if err == nil && g.Plan.Options["module"] == "unsigned" {
+		err = loadUnsigned()
+	}
 	if err != nil {
 		return fmt.Errorf("starting %s: %w", g.Shape.Name, err)
 	}

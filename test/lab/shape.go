@@ -4,6 +4,8 @@ package lab
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -61,6 +63,7 @@ func (b *Builder) Prepare(s Shape, options map[string]string) (Boot, error) {
 	if err != nil {
 		return boot, fmt.Errorf("making the disks of %s: %w", s.Name, err)
 	}
+	boot.Cmdline = changed(boot.Cmdline, options["cmdline"])
 	if boot.Kernel == "" {
 		boot.Kernel = b.Kernel.Image()
 	}
@@ -73,4 +76,18 @@ func (b *Builder) Prepare(s Shape, options map[string]string) (Boot, error) {
 		}
 	}
 	return boot, nil
+}
+
+// changed is a command line after a change: words to append, and words to take
+// away that have a "-" before them.
+func changed(cmdline, change string) string {
+	words := strings.Split(cmdline, " ")
+	for _, w := range strings.Fields(change) {
+		if gone, minus := strings.CutPrefix(w, "-"); minus {
+			words = slices.DeleteFunc(words, func(w string) bool { return w == gone })
+		} else {
+			words = append(words, w)
+		}
+	}
+	return strings.Join(words, " ")
 }

@@ -19,6 +19,7 @@ func Shapes() []Shape {
 		verityDMInit,
 		verityUsrhash,
 		verityRoothash,
+		verityLockdown,
 		rwExt4,
 	}
 }

@@ -173,7 +173,7 @@ func (t *Tree) Modules(k Kernel, folder string, modules ...string) (names []stri
 // Tools are those of busybox that the attacks and shapes use.
 var busyboxTools = []string{
 	"sh", "ash", "cat", "cp", "dmesg", "dd", "echo", "false", "ip", "ln", "losetup", "ls", "mkdir", "mknod", "mount", "mv",
-	"nsenter", "ps", "rm", "setpriv", "sync", "sysctl", "touch", "true", "umount", "unshare",
+	"nsenter", "ps", "rm", "rmdir", "setpriv", "sync", "sysctl", "touch", "true", "umount", "unshare",
 }
 
 // Names of a system as its os-release says them.
