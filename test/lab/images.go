@@ -39,12 +39,12 @@ func (b *Builder) Squashfs(name string, t *Tree) (string, error) {
 }
 
 // Erofs makes an erofs of a tree, not compressed.
-func (b *Builder) Erofs(name string, t *Tree) (string, error) {
+func (b *Builder) Erofs(name string, t *Tree, options ...string) (string, error) {
 	if t.Err != nil {
 		return "", t.Err
 	}
 	out := b.path(name)
-	return out, run(b.Ctx, "mkfs.erofs", "--quiet", "-T0", "--all-root", out, t.Dir)
+	return out, run(b.Ctx, "mkfs.erofs", append(append([]string{"--quiet", "-T0", "--all-root"}, options...), out, t.Dir)...)
 }
 
 // Ext4 makes an ext4 of this many MiB with the content of a tree, which may be
@@ -125,6 +125,18 @@ func (b *Builder) verity(path, tree string) (Verity, error) {
 	return v, nil
 }
 
+// Apart moves the hash tree with its superblock into a file of its own, and
+// returns its path.
+func (v *Verity) Apart() (string, error) {
+	b, err := os.ReadFile(v.Path)
+	if err != nil {
+		return "", err
+	}
+	hashes := v.Path + ".hashes"
+	v.HashStart = 1
+	return hashes, first(os.WriteFile(hashes, b[v.DataBlocks*4096:], 0o644), os.Truncate(v.Path, v.DataBlocks*4096))
+}
+
 // Table is the device-mapper table line of the image on a device, with optional
 // arguments.
 func (v Verity) Table(device string, args ...string) string {
@@ -169,6 +181,11 @@ func (b *Builder) Initramfs(name string, more func(*Tree), modules ...string) (s
 	if t.Err != nil {
 		return "", t.Err
 	}
+	return b.archive(name, t)
+}
+
+// archive makes an initramfs of a tree.
+func (b *Builder) archive(name string, t *Tree) (string, error) {
 	out := b.path(name)
 	return out, run(b.Ctx, "sh", "-c", `cd "$1" && find . | LC_ALL=C sort | cpio -o -H newc --quiet >"$2"`, "sh", t.Dir, out)
 }
@@ -205,4 +222,18 @@ func (b *Builder) Btrfs(name string, size int64, t *Tree, subvolumes []string) (
 	}
 	args := []string{"-m", "--propagation", "private", "sh", "-e", "-c", btrfsScript, "sh", out, at, t.Dir, snapshot}
 	return out, run(b.Ctx, "unshare", append(args, subvolumes...)...)
+}
+
+// Appended makes an initramfs that has the files of a tree beside those of
+// another, since the kernel unpacks all archives that it finds in one.
+func (b *Builder) Appended(name, initrd string, t *Tree) (string, error) {
+	if t.Err != nil {
+		return "", t.Err
+	}
+	more, err := b.archive(name+".more", t)
+	if err != nil {
+		return "", err
+	}
+	out := b.path(name)
+	return out, run(b.Ctx, "sh", "-c", `cat "$1" "$2" >"$3"`, "sh", initrd, more, out)
 }

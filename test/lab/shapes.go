@@ -13,6 +13,13 @@ func Shapes() []Shape {
 		btrfsSnapshot,
 		squashfsPlain,
 		roExt4,
+		ostreeSysroot,
+		composefsVerity,
+		composefsPlain,
+		verityDMInit,
+		verityUsrhash,
+		verityRoothash,
+		verityLockdown,
 		rwExt4,
 	}
 }
