@@ -4,6 +4,8 @@ package lab
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -22,9 +24,10 @@ type Shape struct {
 	// Build makes the disks and says with what the guest boots. Kernel, Initrd and
 	// Memory that it leaves empty are those that every guest has.
 	Build func(b *Builder, options map[string]string) (Boot, error)
-	// Boot runs in the initramfs and mounts the root at a folder.
+	// Boot runs in the initramfs and mounts the root at a folder; nil where systemd
+	// or the kernel does.
 	Boot func(g *InGuest, at string) error
-	// Up runs in the root before its services.
+	// Up runs in the root before its services; nil where systemd starts them.
 	Up func(g *InGuest) error
 
 	// Profile and Level are what the guest must be found to be.
@@ -61,6 +64,7 @@ func (b *Builder) Prepare(s Shape, options map[string]string) (Boot, error) {
 	if err != nil {
 		return boot, fmt.Errorf("making the disks of %s: %w", s.Name, err)
 	}
+	boot.Cmdline = changed(boot.Cmdline, options["cmdline"])
 	if boot.Kernel == "" {
 		boot.Kernel = b.Kernel.Image()
 	}
@@ -73,4 +77,18 @@ func (b *Builder) Prepare(s Shape, options map[string]string) (Boot, error) {
 		}
 	}
 	return boot, nil
+}
+
+// changed is a command line after a change: words to append, and words to take
+// away that have a "-" before them.
+func changed(cmdline, change string) string {
+	words := strings.Split(cmdline, " ")
+	for _, w := range strings.Fields(change) {
+		if gone, minus := strings.CutPrefix(w, "-"); minus {
+			words = slices.DeleteFunc(words, func(w string) bool { return w == gone })
+		} else {
+			words = append(words, w)
+		}
+	}
+	return strings.Join(words, " ")
 }
