@@ -30,7 +30,8 @@ func kubeletName(exe string) string {
 // argsRedactor is what may be kept of the arguments of the executable exe, in
 // the form of proc_pid_cmdline(5); nil for an executable whose arguments are
 // never read. Of an interpreter's arguments it keeps the script alone, after
-// "--"; of a kubelet's every flag, and the values of those in kubeletSafeFlags.
+// "--" (see readInput and noScript); of a kubelet's every flag, and the values of
+// those in kubeletSafeFlags.
 func argsRedactor(exe string) func([]byte) []byte {
 	family := interpreter(exe)
 	switch {
@@ -58,7 +59,11 @@ func joinArgs(args []string) []byte {
 func keepScript(family string, args []string) []string {
 	title, _, _ := strings.Cut(args[0], " ")
 	args = args[1:]
-	if family == "busybox" && (len(args) == 0 || args[0] != "--") {
+	switch {
+	case family != "busybox":
+	case len(args) > 0 && slices.Contains([]string{"--", readInput, noScript}, args[0]):
+		family = "sh"
+	default:
 		// The applet is the name that it was called by, or the first argument.
 		applet := strings.TrimPrefix(path.Base(title), "-")
 		if interpreters[applet] == "busybox" && len(args) > 0 {
@@ -69,11 +74,23 @@ func keepScript(family string, args []string) []string {
 		}
 		family = "sh"
 	}
-	if script := findScript(family, args); script != "" {
+	switch script := findScript(family, args); {
+	case script == fromInput && (family == "sh" || interpreter(title) == family): // gunicorn makes itself a title, which hides its script
+		return []string{title, readInput}
+	case script == "" && grammars[family].reads:
+		return []string{title, noScript}
+	case script != "" && script != fromInput:
 		return []string{title, "--", script}
 	}
 	return []string{title}
 }
+
+// What keepScript puts in the place of arguments that name no script: it comes
+// from standard input, or the code stands among them.
+const (
+	readInput = "-"
+	noScript  = "-c"
+)
 
 // scriptOf is the script that keepScript kept, "" where there is none.
 func scriptOf(args []string) string {
@@ -82,6 +99,10 @@ func scriptOf(args []string) string {
 	}
 	return ""
 }
+
+// readsInput reports whether keepScript has found that the script comes from
+// standard input.
+func readsInput(args []string) bool { return len(args) == 2 && args[1] == readInput }
 
 // keepKubelet keeps the names of all flags, and the values of safe ones.
 // k3s and RKE2 replace their arguments by one title: "/usr/local/bin/k3s server".

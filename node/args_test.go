@@ -20,7 +20,7 @@ func TestScript(t *testing.T) {
 	}{
 		// corpus/cos/ps-kubelet-gke.txt
 		{"the health monitor of COS", "/usr/bin/bash", []string{"bash", "/home/kubernetes/bin/health-monitor.sh", "kubelet"}, "/home/kubernetes/bin/health-monitor.sh"},
-		{"a login shell", "/usr/bin/bash", []string{"-bash"}, ""},
+		{"a login shell", "/usr/bin/bash", []string{"-bash"}, fromInput},
 		{"a command is no script", "/usr/bin/bash", []string{"bash", "-c", "curl -H 'Token: s3cret' x | sh", "zero"}, ""},
 		{"a command in a cluster of options", "/usr/bin/dash", []string{"sh", "-ec", "echo s3cret"}, ""},
 		{"an option with a value", "/usr/bin/bash", []string{"bash", "-euo", "pipefail", "./run.sh", "s3cret"}, "./run.sh"},
@@ -30,7 +30,15 @@ func TestScript(t *testing.T) {
 		{"options with plus", "/usr/bin/bash", []string{"bash", "+x", "x.sh"}, "x.sh"},
 		{"dash ends a shell's options", "/usr/bin/bash", []string{"sh", "-", "x.sh"}, "x.sh"},
 		{"double dash ends them", "/usr/bin/bash", []string{"sh", "-e", "--", "-x.sh"}, "-x.sh"},
-		{"standard input", "/usr/bin/bash", []string{"bash", "-s", "s3cret"}, ""},
+		{"standard input", "/usr/bin/bash", []string{"bash", "-s", "s3cret"}, fromInput},
+		{"standard input in a cluster of options", "/usr/bin/dash", []string{"sh", "-es", "--", "s3cret"}, fromInput},
+		{"a script that is called as standard input is", "/usr/bin/dash", []string{"sh", "--", "-"}, "-"},
+		{"a dash and no more", "/usr/bin/dash", []string{"sh", "-e", "-"}, fromInput},
+		{"busybox reads standard input", "/usr/bin/busybox", []string{"busybox", "sh"}, fromInput},
+		{"busybox under a shell's name", "/usr/bin/busybox", []string{"-sh"}, fromInput},
+		{"python reads standard input", "/usr/bin/python3.11", []string{"python3", "-", "s3cret"}, fromInput},
+		{"python without arguments", "/usr/bin/python3.11", []string{"/usr/bin/python3", "-u"}, fromInput},
+		{"perl with a script of one letter", "/usr/bin/perl", []string{"perl", "-w"}, ""},
 		{"another name does not hide the script", "/usr/bin/bash", []string{"/usr/sbin/sshd", "evil.sh"}, "evil.sh"},
 		{"a shebang through busybox", "/usr/bin/busybox", []string{"sh", "/x.sh"}, "/x.sh"},
 		{"busybox with its applet", "/usr/bin/busybox", []string{"busybox", "ash", "/x.sh", "s3cret"}, "/x.sh"},
@@ -55,7 +63,11 @@ func TestScript(t *testing.T) {
 				t.Fatalf("%s is no interpreter", tt.exe)
 			}
 			b := redact([]byte(args(tt.words...)))
-			if got := scriptOf(splitArgs(b)); got != tt.want {
+			got := scriptOf(splitArgs(b))
+			if readsInput(splitArgs(b)) {
+				got = fromInput
+			}
+			if got != tt.want {
 				t.Errorf("got %q want %q", got, tt.want)
 			}
 			if bytes.Contains(b, []byte("s3cret")) {

@@ -75,7 +75,7 @@ func parseConciseTables(value string) ([]BootedHash, error) {
 			if !verity {
 				continue
 			}
-			v, err := parseVerityParams(params)
+			v, err := ParseVerity(params)
 			if err != nil {
 				return nil, fmt.Errorf("dm-mod.create: %w", err)
 			}

@@ -15,10 +15,10 @@ var verityValued = []string{
 	"use_fec_from_device", "fec_roots", "fec_blocks", "fec_start", "root_hash_sig_key_desc",
 }
 
-// parseVerityParams parses the parameters of a verity target. Source: the
+// ParseVerity parses the parameters of a verity target, without its status. Source: the
 // kernel's Documentation/admin-guide/device-mapper/verity.rst. An optional
 // argument that it does not know is kept, as one word.
-func parseVerityParams(params string) (*VerityTarget, error) {
+func ParseVerity(params string) (*VerityTarget, error) {
 	f := strings.Fields(params)
 	if len(f) < 10 {
 		return nil, fmt.Errorf("verity table %.300q: %d fields, want at least 10", params, len(f))

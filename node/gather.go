@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"slices"
 	"sync"
 	"time"
 )
 
-// Deadline is how long one source may take. A read that takes longer is left
+// Deadline is how long one source may take, but those of [OnDemand]. A read that takes longer is left
 // behind, its fact is missing, and it is not started again until it returns; what
 // it then has to say of a source that is not read at every scan is kept.
 const Deadline = 10 * time.Second
@@ -20,6 +22,9 @@ const (
 
 	// wholeDeadline bounds a gathering in which one source after the other hangs.
 	wholeDeadline = 3 * Deadline
+
+	// unlimited is a limit that nothing reaches.
+	unlimited time.Duration = math.MaxInt64
 )
 
 // gathering is what the sources of one call of Gather share. Each table is read
@@ -30,6 +35,7 @@ type gathering struct {
 	kubelet   func() (*kubeletReading, error)
 	listening func() (*listeningReading, error)
 
+	memory   memoryReader
 	readings readings
 	at       time.Time
 
@@ -40,7 +46,7 @@ type gathering struct {
 }
 
 func newGathering(ctx context.Context, h *Host, at time.Time) *gathering {
-	g := &gathering{at: at, held: &h.held, peers: &h.peers, walked: &h.walked}
+	g := &gathering{at: at, memory: newMemoryReader(ctx, h, at), held: &h.held, peers: &h.peers, walked: &h.walked}
 	view := &Host{FS: h.FS, Kernel: h.Kernel, gathering: g}
 	g.mounts = sync.OnceValues(func() (*mountTable, error) {
 		return bounded(ctx, h, "the mount table", at, sharedDeadline, func() (*mountTable, error) { return readMounts(view) })
@@ -78,17 +84,22 @@ func Gather(ctx context.Context, h *Host, at time.Time) Facts {
 	return gather(ctx, h, at, Sources())
 }
 
-func gather(ctx context.Context, h *Host, at time.Time, sources []AnySource) Facts {
-	ctx, cancel := context.WithTimeoutCause(ctx, wholeDeadline, fmt.Errorf("all sources together took longer than %v", wholeDeadline))
+func gather(unbounded context.Context, h *Host, at time.Time, sources []AnySource) Facts {
+	ctx, cancel := context.WithTimeoutCause(unbounded, wholeDeadline, fmt.Errorf("all sources together took longer than %v", wholeDeadline))
 	defer cancel()
 	g := newGathering(ctx, h, at)
 	facts := Facts{}
-	// What walks and hashes comes last: on a slow disk it uses up the time, which
+	// What walks and hashes comes later: on a slow disk it uses up the time, which
 	// must not be that of what is read at every scan.
-	for _, every := range []bool{true, false} {
+	for _, turn := range [][]Every{{Scan}, {Hour, AtBoot}, {OnDemand}} {
 		for _, src := range sources {
-			if (src.Info().Every == Scan) == every {
-				facts[src.Info().Name] = gatherOne(ctx, h, g, src, at)
+			info := src.Info()
+			switch {
+			case !slices.Contains(turn, info.Every):
+			case info.Every == OnDemand:
+				facts[info.Name] = gatherOne(unbounded, h, g, src, at)
+			default:
+				facts[info.Name] = gatherOne(ctx, h, g, src, at)
 			}
 		}
 	}
@@ -103,7 +114,11 @@ func gatherOne(ctx context.Context, h *Host, g *gathering, src AnySource, at tim
 	if ok && !kept.due(info.Every, at) {
 		return kept.fact
 	}
-	fact, err := bounded(ctx, h, info.Name, at, Deadline, func() (Fact, error) {
+	limit := Deadline
+	if info.Every == OnDemand {
+		limit = unlimited
+	}
+	fact, err := bounded(ctx, h, info.Name, at, limit, func() (Fact, error) {
 		view := &Host{FS: h.FS, Kernel: h.Kernel, gathering: g, evidence: &evidence{}}
 		fact := src.read(ctx, view)
 		fact.Evidence = view.evidence.list()

@@ -101,7 +101,7 @@ type KernelAPI interface {
 // Question is one question to the kernel: what kind, and about what.
 type Question struct {
 	Kind string `json:"kind"`
-	Of   string `json:"of,omitempty"` // a path relative to the root or, of AskKubelet, "address:port", where the kind needs one
+	Of   string `json:"of,omitempty"` // a path relative to the root or, of AskKubelet, "address:port", of AskDeepVerity a device, where the kind needs one
 }
 
 // Name is the question in words, as errors and evidence quote it.
@@ -109,8 +109,11 @@ func (q Question) Name() string {
 	if q.Of == "" {
 		return q.Kind
 	}
-	if q.Kind == AskKubelet {
+	switch q.Kind {
+	case AskKubelet:
 		return q.Kind + " at " + q.Of
+	case AskDeepVerity:
+		return q.Kind + " of the device " + q.Of
 	}
 	if q.Of == "." {
 		return q.Kind + " of /"
@@ -120,16 +123,17 @@ func (q Question) Name() string {
 
 // The kinds of questions, with the Go type of their answers.
 const (
-	AskUname     = "uname"           // Uname: uname(2)
-	AskStatfs    = "statfs"          // Statfs: statfs(2)
-	AskDM        = "device-mapper"   // []DMTable: DM_LIST_DEVICES, DM_TABLE_STATUS; needs CAP_SYS_ADMIN
-	AskSubvolume = "btrfs-subvolume" // Subvolume: BTRFS_IOC_SUBVOL_GETFLAGS
-	AskVerity    = "fs-verity"       // FileVerity: statx(2) STATX_ATTR_VERITY
-	AskExe       = "executable"      // Executable: statx(2) of a process's exe, whose folder in /proc is the path
-	AskClock     = "clock"           // Clock: adjtimex(2) that changes nothing
-	AskKubelet   = "kubelet-port"    // KubeletAnswer: what the node's own kubelet answers a stranger
-	AskGoBuild   = "go-build"        // GoBuild: what the Go linker wrote into an executable
-	AskUnix      = "unix-sockets"    // UnixSockets: unix_diag over NETLINK_SOCK_DIAG
+	AskUname     = "uname"            // Uname: uname(2)
+	AskStatfs    = "statfs"           // Statfs: statfs(2)
+	AskDM        = "device-mapper"    // []DMTable: DM_LIST_DEVICES, DM_TABLE_STATUS; needs CAP_SYS_ADMIN
+	AskSubvolume = "btrfs-subvolume"  // Subvolume: BTRFS_IOC_SUBVOL_GETFLAGS
+	AskVerity    = "fs-verity"        // FileVerity: statx(2) STATX_ATTR_VERITY
+	AskMeasure   = "fs-verity-digest" // FileMeasure: FS_IOC_MEASURE_VERITY
+	AskExe       = "executable"       // Executable: statx(2) of a process's exe, whose folder in /proc is the path
+	AskClock     = "clock"            // Clock: adjtimex(2) that changes nothing
+	AskKubelet   = "kubelet-port"     // KubeletAnswer: what the node's own kubelet answers a stranger
+	AskGoBuild   = "go-build"         // GoBuild: what the Go linker wrote into an executable
+	AskUnix      = "unix-sockets"     // UnixSockets: unix_diag over NETLINK_SOCK_DIAG
 )
 
 // Uname is the answer to AskUname.
@@ -217,6 +221,19 @@ const (
 // FileVerity is the answer to AskVerity.
 type FileVerity struct {
 	Enabled bool `json:"enabled"` // STATX_ATTR_VERITY
+}
+
+// FileMeasure is the answer to AskMeasure: the fs-verity digest that the kernel
+// has of a file, and what it was made with. Source: the kernel's
+// Documentation/filesystems/fsverity.rst.
+type FileMeasure struct {
+	Enabled   bool   `json:"enabled"` // without, the others are empty
+	Algorithm string `json:"algorithm,omitempty"`
+	Digest    string `json:"digest,omitempty"`
+	// BlockSize and Salt are of FS_IOC_READ_VERITY_METADATA; before Linux 5.12 they
+	// are what nearly every file has, 4096 and none.
+	BlockSize int    `json:"blockSize,omitempty"`
+	Salt      string `json:"salt,omitempty"`
 }
 
 // Clock is the answer to AskClock: what adjtimex(2) says of the system clock.

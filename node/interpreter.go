@@ -17,6 +17,8 @@ type grammar struct {
 	noneLong  []string // the same for long options
 	valueLong []string
 	flagLong  []string // long options that may stand after a single dash
+	input     string   // short options after which the script is read from standard input
+	reads     bool     // without a script file it reads one from standard input
 	plus      bool     // options may begin with +
 	dash      bool     // "-" ends the options; elsewhere it means standard input
 }
@@ -25,10 +27,10 @@ type grammar struct {
 // php(1); ld.so(8).
 var grammars = map[string]grammar{
 	"sh": {
-		none: "cs", next: "oO", valueLong: []string{"rcfile", "init-file", "emulate"}, plus: true, dash: true,
+		none: "c", input: "s", reads: true, next: "oO", valueLong: []string{"rcfile", "init-file", "emulate"}, plus: true, dash: true,
 		flagLong: []string{"debug", "debugger", "dump-po-strings", "dump-strings", "login", "noediting", "noprofile", "norc", "posix", "pretty-print", "protected", "restricted", "verbose", "wordexp"},
 	},
-	"python": {none: "cm", value: "WXQ", valueLong: []string{"check-hash-based-pycs"}},
+	"python": {none: "cm", reads: true, value: "WXQ", valueLong: []string{"check-hash-based-pycs"}},
 	"perl":   {none: "eE", value: "I", rest: "MmiFxCDdV", digits: "0l"},
 	"ruby": {
 		none: "e", value: "rICE", rest: "FiKWTx", digits: "0",
@@ -70,13 +72,22 @@ func interpreter(exe string) string {
 	return interpreters[strings.TrimRight(name, "0123456789.-")]
 }
 
+// fromInput stands for the script that an interpreter reads from its standard
+// input. No argument is like it.
+const fromInput = "\x00"
+
 // findScript is the script that an interpreter of the family runs with the
-// arguments args (without the first), "" where it runs none.
+// arguments args (without the first), fromInput where it reads one, and "" where
+// it runs none.
 func findScript(family string, args []string) string {
 	if len(args) > 1 && args[0] == "--" {
 		return args[1]
 	}
 	g := grammars[family]
+	input := ""
+	if g.reads {
+		input = fromInput
+	}
 	for i := 0; i < len(args); i++ {
 		a := args[i]
 		switch {
@@ -84,8 +95,10 @@ func findScript(family string, args []string) string {
 			if i+1 < len(args) {
 				return args[i+1]
 			}
-			return ""
-		case a == "-" || a == "":
+			return input
+		case a == "-":
+			return input
+		case a == "":
 			return ""
 		case a[0] != '-' && !(g.plus && a[0] == '+'):
 			return a
@@ -108,7 +121,7 @@ func findScript(family string, args []string) string {
 		}
 		i += skip
 	}
-	return ""
+	return input
 }
 
 // short reads one word of short options; skip counts the words after it that
@@ -119,6 +132,8 @@ func (g *grammar) short(word string, after []string) (script string, skip int, n
 		switch {
 		case strings.Contains(g.none, c):
 			return "", skip, true
+		case strings.Contains(g.input, c):
+			return fromInput, skip, false
 		case strings.Contains(g.next, c):
 			skip++
 		case strings.Contains(g.rest, c):

@@ -18,7 +18,8 @@ type Program struct {
 	// is quoted as in Go.
 	Path string `json:"path"`
 	// Script is the script that an interpreter runs, absolute where it could be
-	// resolved; "" where the program is no interpreter or runs no script file.
+	// resolved; "/dev/stdin" where a shell or Python reads it from a pipe; "" where
+	// the program is no interpreter, was given code or reads what somebody types.
 	Script string `json:"script,omitempty"`
 	// On is the mount that Path (or Script, where there is one) is on.
 	On Mount `json:"on"`
@@ -149,12 +150,13 @@ func (t *processTable) program(h *Host, p *process, unread unreadPrograms) (Prog
 		return prog, nil
 	}
 	prog.OwnRoot = t.namespaces.ownFile(on, p.exe)
-	if arg := scriptOf(p.args); arg != "" {
+	if arg := scriptOf(p.args); arg != "" || readsInput(p.args) {
 		unread.scripts.of++
 		s, err := t.script(h, p, arg)
 		switch {
 		case vanished(err):
 			return prog, err
+		case s.name == "": // nobody wrote it down
 		case err != nil:
 			unread.scripts.add(p.pid, err)
 			prog.Script = quoteName(s.name)
@@ -260,8 +262,41 @@ type scriptFile struct {
 	memory  bool
 }
 
-// script finds the file that the argument arg of an interpreter names.
+// standardInput is the name of what a program reads that is given no file.
+const standardInput = "/dev/stdin"
+
+// inputScript finds the file or the pipe that an interpreter reads its script
+// from; without a name where its input is a terminal, where somebody types (which
+// the fact sessions tells), or nothing.
+func inputScript(h *Host, p *process) (scriptFile, error) {
+	link, err := h.ReadLink(p.dir + "/fd/0")
+	switch {
+	case IsAbsent(err): // closed
+		return scriptFile{}, nil
+	case err != nil:
+		return scriptFile{name: standardInput}, err
+	case strings.HasPrefix(link, "/dev/") && !strings.HasPrefix(link, "/dev/shm/"):
+		return scriptFile{}, nil
+	}
+	return openScript(link, standardInput), nil
+}
+
+// openScript is what a descriptor leads to; what has no file is called as asked.
+func openScript(link, called string) (s scriptFile) {
+	if s.name, s.deleted = strings.CutSuffix(link, " (deleted)"); !strings.HasPrefix(s.name, "/") {
+		s.name, s.memory = called, true // "pipe:[4711]": bash <(curl …)
+	}
+	s.memory = s.memory || isMemory(s.name)
+	s.at = s.name
+	return s
+}
+
+// script finds the file that the argument arg of an interpreter names; "" stands
+// for its standard input.
 func (t *processTable) script(h *Host, p *process, arg string) (scriptFile, error) {
+	if arg == "" {
+		return inputScript(h, p)
+	}
 	s := scriptFile{name: arg}
 	if fd, ok := descriptor(arg); ok {
 		link, err := h.ReadLink(p.dir + "/fd/" + fd)
@@ -275,12 +310,7 @@ func (t *processTable) script(h *Host, p *process, arg string) (scriptFile, erro
 			s.name = path.Dir(arg) + "/N"
 			return s, err
 		}
-		if s.name, s.deleted = strings.CutSuffix(link, " (deleted)"); !strings.HasPrefix(s.name, "/") {
-			s.name, s.memory = path.Dir(arg)+"/N", true // "pipe:[4711]": bash <(curl …)
-		}
-		s.memory = s.memory || isMemory(s.name)
-		s.at = s.name
-		return s, nil
+		return openScript(link, path.Dir(arg)+"/N"), nil
 	}
 	root, err := h.ReadLink(p.dir + "/root")
 	if err != nil {

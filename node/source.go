@@ -29,6 +29,9 @@ const (
 	Scan   Every = "scan"
 	Hour   Every = "hour"
 	AtBoot Every = "boot"
+	// OnDemand is read last and has no deadline but the end of the gathering's own
+	// context: it takes long where somebody asked for it, and nothing elsewhere.
+	OnDemand Every = "demand"
 )
 
 // Source reads one kind of fact, of type T, off a host.

@@ -60,5 +60,6 @@ func Sources() []AnySource {
 		ClockSync,
 		Logs,
 		LogPrograms,
+		DeepImage,
 	}
 }

@@ -328,7 +328,7 @@ func (d *dmDevice) addTable(tables []DMTable, name func(dev string) string) erro
 		return nil
 	}
 	t := &d.Targets[0]
-	v, err := parseVerityParams(tables[at].Targets[0].Params)
+	v, err := ParseVerity(tables[at].Targets[0].Params)
 	if err != nil {
 		return err
 	}

@@ -19,7 +19,7 @@ const (
 	table    = "1 254:0 254:0 4096 4096 3960 3961 sha256 " + rootHash + " " + salt
 )
 
-func TestParseVerityParams(t *testing.T) {
+func TestParseVerity(t *testing.T) {
 	want := VerityTarget{
 		Version: 1, Data: "254:0", Hash: "254:0", DataBlockSize: 4096, HashBlockSize: 4096, DataBlocks: 3960, HashStart: 3961,
 		Algorithm: "sha256", RootHash: rootHash, Salt: salt, Args: []string{},
@@ -45,7 +45,7 @@ func TestParseVerityParams(t *testing.T) {
 	} {
 		want := want
 		tt.want(&want)
-		got, err := parseVerityParams(tt.params)
+		got, err := ParseVerity(tt.params)
 		if diff := cmp.Diff(&want, got); err != nil || diff != "" {
 			t.Errorf("%s: got error %v and (-want +got):\n%s", tt.name, err, diff)
 		}
@@ -67,7 +67,7 @@ func TestParseVerityParams(t *testing.T) {
 		"a linear target's parameters":    "254:0 0",
 		"a number of arguments with sign": table + " +1 ignore_corruption",
 	} {
-		if got, err := parseVerityParams(params); err == nil {
+		if got, err := ParseVerity(params); err == nil {
 			t.Errorf("%s: got %+v, want an error", name, got)
 		}
 	}
@@ -92,7 +92,7 @@ func FuzzVerityParams(f *testing.F) {
 	f.Add(table)
 	f.Add(table + " 3 use_fec_from_device 254:1 ignore_zero_blocks")
 	f.Fuzz(func(t *testing.T, params string) {
-		v, err := parseVerityParams(params)
+		v, err := ParseVerity(params)
 		if err != nil {
 			return
 		}
@@ -101,7 +101,7 @@ func FuzzVerityParams(f *testing.F) {
 			v.DataBlocks, v.HashStart, v.Algorithm, v.RootHash, v.Salt)
 		words := strings.Fields(strings.Join(v.Args, " "))
 		text += " " + strings.Join(append([]string{strconv.Itoa(len(words))}, words...), " ")
-		again, err := parseVerityParams(text)
+		again, err := ParseVerity(text)
 		if diff := cmp.Diff(v, again); err != nil || diff != "" {
 			t.Errorf("%q: got error %v and (-first +second):\n%s", params, err, diff)
 		}

@@ -27,6 +27,7 @@ var may = map[string][]string{
 	"node/hostfs":         {"node"},
 	"node/capture":        {"node"},
 	"node/systemd":        {"node"},
+	"node/deep":           {"node", "node/hostfs"},
 	"node/wire":           {"node"},
 	"verify":              {"node", "profiles"},
 	"collector/store":     {"node", "node/wire"},

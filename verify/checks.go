@@ -6,6 +6,7 @@ import "slices"
 func Checks() []Check {
 	return slices.Concat(
 		imageChecks,
+		deepChecks,
 		extensionChecks,
 		bootChecks,
 		kernelChecks,

@@ -43,6 +43,23 @@ var namespaceEdits = []oneEdit{{
 	},
 	level: 3,
 }, {
+	name: "a service has a folder of its own where programs are looked for first",
+	node: "flatcar",
+	edit: func(_ *testing.T, n *imageNode) {
+		n.spaces = []node.MountNamespace{{Programs: []string{"/usr/bin/bash"}, Mounts: []node.Mount{
+			{Path: "/usr/local/bin", Type: "tmpfs", Root: "/", Source: "tmpfs", Options: []string{"rw"}, Super: []string{"rw"}}}}}
+	},
+	change: map[string]string{"mount-namespaces-agree": "fail writable"},
+	level:  3,
+}, {
+	name: "a service has a folder of its own in the administrator's",
+	node: "microos",
+	edit: func(_ *testing.T, n *imageNode) {
+		n.spaces = []node.MountNamespace{{Programs: []string{"/usr/bin/bash"}, Mounts: []node.Mount{
+			{Path: "/usr/local/bin", Type: "tmpfs", Root: "/", Source: "tmpfs", Options: []string{"rw"}, Super: []string{"rw"}}}}}
+	},
+	level: 1,
+}, {
 	name: "Talos's kubelet has an image of its own as its root",
 	node: "talos",
 	edit: func(_ *testing.T, n *imageNode) {

@@ -65,7 +65,7 @@ func standingOfMapping(m node.Mapping, p *profiles.Profile) standing {
 
 var mappingsFromImage = Check{
 	ID:        "mappings-from-image",
-	Rev:       1,
+	Rev:       2,
 	Title:     "all code that host processes have mapped is in the OS image or declared",
 	Topic:     Processes,
 	Severity:  Critical,
@@ -183,7 +183,7 @@ var noMemoryMappings = Check{
 
 var noScriptsFromWritableStorage = Check{
 	ID:        "no-scripts-from-writable-storage",
-	Rev:       1,
+	Rev:       2,
 	Title:     "no interpreter on the host runs a script from undeclared writable storage",
 	Topic:     Processes,
 	Severity:  High,
@@ -191,7 +191,7 @@ var noScriptsFromWritableStorage = Check{
 	ImageOnly: true,
 	Help: Help{
 		Why: "bash and python of a verified image run whatever they are given: noexec, setuid rules and the digest of the interpreter say nothing about the script. It is the shortest way around an immutable system.",
-		How: "The arguments of interpreters and of the dynamic loader outside containers are read for the file that they run. It must be on a mount of the image, or a place of the profile or a site overlay must name it. A script that comes through a pipe or from memory is on none.",
+		How: "The arguments of interpreters and of the dynamic loader outside containers are read for the file that they run; a shell or Python without one reads its standard input, and what that leads to counts, but for a terminal. It must be on a mount of the image, or a place of the profile or a site overlay must name it. A script that comes through a pipe (curl | sh) or from memory is on none.",
 		Remedy: map[string]string{
 			"cos": "Scripts of start-up metadata end with the boot; one that stays belongs into a container, or into a site overlay if it is GKE's.",
 			"":    "Find the unit or the person that started it. What has to stay on the host is better shipped in the image, and declared by its path (script: PATH) if it cannot be.",

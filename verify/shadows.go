@@ -55,7 +55,7 @@ var noShadowedPaths = Check{
 
 var mountNamespacesAgree = Check{
 	ID:       "mount-namespaces-agree",
-	Rev:      1,
+	Rev:      2,
 	Title:    "no host process sees the OS image writable or replaced",
 	Topic:    Immutability,
 	Severity: Critical,
@@ -87,7 +87,7 @@ func namespacesAgree(im *imageFacts, spaces []node.MountNamespace, g Given) Find
 			case m.Path == "/" && !im.shows(m):
 				// A service in an image of its own, as Talos runs its kubelet: where
 				// its program comes from is another check.
-			case !slices.Contains(im.paths, m.Path) && !holdsPrograms(m.Path), declaredShadow(m, g.Profile), declaredNamespace(space, m, g):
+			case !im.holds(m.Path), declaredShadow(m, g.Profile), declaredNamespace(space, m, g):
 			case hasUpper(m), !m.ReadOnly() && !imageType(m.Type):
 				writable = append(writable, fmt.Sprintf("%s in %s", nameOf(m), who))
 			case !im.shows(m):
@@ -102,6 +102,13 @@ func namespacesAgree(im *imageFacts, spaces []node.MountNamespace, g Given) Find
 		return fail("shadowed", "host processes see something else in place of the image: "+strings.Join(shadowed, "; "), items...)
 	}
 	return pass("agree", fmt.Sprintf("every host process sees %s as process 1 does", strings.Join(im.paths, ", ")))
+}
+
+// holds reports whether the path is the image's for process 1: a protected path,
+// one with programs, or /usr/local where nothing of the administrator's is mounted
+// there. Programs are looked for in that one first.
+func (im osImage) holds(path string) bool {
+	return slices.Contains(im.paths, path) || holdsPrograms(path) || below(path, "/usr/local") && imageMount(mountOf(im.mounts, path))
 }
 
 // shows reports whether m shows what process 1 has on its path: the same

@@ -24,7 +24,7 @@ var imageVerified = Check{
 	Help: Help{
 		Why: "Root can write to the disk below a read-only file system. Where the kernel compares every block or file with a hash before it hands it out, what was written there does not run.",
 		How: "dm-verity: the kernel's own table of the device that carries the image has one verity target over the whole device, status V, no ignore_corruption, and the root hash that the kernel command line names. " +
-			"V means that no bad block was read yet, not that every block was. Names, device files and the command line alone prove nothing: the table takes root (CAP_SYS_ADMIN and /dev/mapper/control) to read, and without it the answer is unknown. " +
+			"V means that no bad block was read yet, not that the disk is intact: a block that was overwritten and that nobody has read since leaves it at V, and seaworthy scan --deep, which reads them all, settles it (image-content-intact). Names, device files and the command line alone prove nothing: the table takes root (CAP_SYS_ADMIN and /dev/mapper/control) to read, and without it the answer is unknown. " +
 			"composefs: the overlay is mounted with verity=require. Images that live in memory and systems without such a mechanism are not held to it.",
 		Remedy: map[string]string{
 			"":              "Replace the node by one from a released image.",
@@ -149,7 +149,7 @@ func (f *imageFacts) verifiedDevice(p part, d node.DMDevice, v node.VerityState,
 	case booted != t.RootHash:
 		return outcome{Fail, "hash-differs", fmt.Sprintf("the kernel command line names root hash %.16s… for %s, the active table has %.16s…", booted, d.Name, t.RootHash)}
 	}
-	how := fmt.Sprintf("%s is on verity device %s, root hash %.16s… as booted, status V: no bad block read yet", p.Path, d.Name, t.RootHash)
+	how := fmt.Sprintf("%s is on verity device %s, root hash %.16s… as booted, status V: no bad block was read yet (whether all are good, scan --deep settles)", p.Path, d.Name, t.RootHash)
 	if slices.Contains(t.Args, "check_at_most_once") {
 		how += "; each block is checked only the first time it is read (check_at_most_once)"
 	}

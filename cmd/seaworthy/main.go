@@ -19,6 +19,9 @@ const (
 	exitUsage   = 2 // it was asked for something that does not exist
 	exitFailed  = 3 // a check failed
 	exitUnknown = 4 // no check failed, but one is unknown
+
+	// exitInterrupted is what a shell has of a program that Ctrl-C ended.
+	exitInterrupted = 130
 )
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
@@ -99,6 +102,7 @@ failed but one is unknown.`,
 		newExplain(),
 		newProfiles(),
 		newSelftest(),
+		newVerity(),
 		newUp(),
 		newCollector(),
 		newVersion(),

@@ -27,6 +27,7 @@ type scanFlags struct {
 	root, capture, profile, output, at string
 	only                               []string
 	verbose, systemd                   bool
+	deep                               deepFlags
 	site                               siteFlags
 }
 
@@ -39,12 +40,15 @@ func newScan() *cobra.Command {
 first. It only reads. Without root some facts cannot be read: their checks are
 unknown, and the last line says so.
 
+With --deep it also reads every block of the verified image from its disk, which is
+the only way to know that no block is bad that nobody has read yet.
+
 The exit code is 3 where a check failed and 4 where none failed but one is
 unknown.`,
-		Example: "  sudo seaworthy scan\n  sudo seaworthy scan --overlay site.yaml --pool gpu",
+		Example: "  sudo seaworthy scan\n  sudo seaworthy scan --overlay site.yaml --pool gpu\n  sudo seaworthy scan --deep --deep-limit 50MiB/s --only image-content-intact",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return scan(cmd.Context(), cmd.OutOrStdout(), flags)
+			return scan(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr(), flags)
 		},
 	}
 	f := cmd.Flags()
@@ -55,6 +59,7 @@ unknown.`,
 	f.StringSliceVar(&flags.only, "only", nil, "show only the checks `ID,...`")
 	f.StringVar(&flags.at, "at", "", "judge as of `DATE` (2026-11-25 or RFC 3339); otherwise now, or the time of the capture")
 	f.BoolVar(&flags.systemd, "systemd", false, systemdHelp)
+	flags.deep.add(cmd)
 	f.BoolVarP(&flags.verbose, "verbose", "v", false, "show passes, and the items and facts of each finding")
 	flags.site.add(cmd)
 	flags.site.addWhere(cmd)
@@ -70,7 +75,7 @@ func complete(cmd *cobra.Command, flag string, values ...string) {
 	}
 }
 
-func scan(ctx context.Context, out io.Writer, flags scanFlags) error {
+func scan(ctx context.Context, out, errOut io.Writer, flags scanFlags) error {
 	if err := oneOf("-o", flags.output, "table", "json", "plain"); err != nil {
 		return err
 	}
@@ -79,6 +84,9 @@ func scan(ctx context.Context, out io.Writer, flags scanFlags) error {
 	}
 	if flags.systemd && flags.capture != "" {
 		return usagef("--systemd asks this host: it does not go with --capture")
+	}
+	if flags.deep.deep && (flags.capture != "" || flags.root != "") {
+		return usagef("--deep reads the disks of this host: it does not go with --capture or --root")
 	}
 	checks := verify.Checks()
 	if err := known(flags.only, checks); err != nil {
@@ -112,7 +120,10 @@ func scan(ctx context.Context, out io.Writer, flags scanFlags) error {
 		at = recorded
 	}
 
-	facts := node.Gather(ctx, host, at)
+	facts, err := flags.gather(ctx, host, at, errOut)
+	if err != nil {
+		return err
+	}
 	if profile == nil {
 		profile, _ = verify.Detect(facts, all)
 	}
@@ -125,6 +136,26 @@ func scan(ctx context.Context, out io.Writer, flags scanFlags) error {
 		return fmt.Errorf("writing the findings: %w", err)
 	}
 	return outcome(report)
+}
+
+// gather reads the facts. A reading of the whole image can be interrupted, which
+// ends the scan.
+func (flags scanFlags) gather(ctx context.Context, host *node.Host, at time.Time, errOut io.Writer) (node.Facts, error) {
+	if flags.deep.deep {
+		var stop context.CancelFunc
+		ctx, stop = interruptible(ctx)
+		defer stop()
+	}
+	p, err := flags.deep.ask(ctx, host, errOut)
+	if err != nil {
+		return nil, err
+	}
+	facts := node.Gather(ctx, host, at)
+	p.end()
+	if ctx.Err() != nil {
+		return nil, verdictError(exitInterrupted)
+	}
+	return facts, nil
 }
 
 // host is what the flags ask to scan, and the time to judge it by.

@@ -19,6 +19,13 @@ var imageDamages = []Damage{{
 	Check: "image-verified", Node: "recorded-lab-cos", What: "a block that does not match its hash was read",
 	Do: verityTable(func(d *node.DMTable) { d.Targets[0].Status = "C" }),
 }, {
+	Check: "image-content-intact", Node: "recorded-lab-cos", What: "a block was overwritten on the disk, and nobody has read it since",
+	Sound: rereadImage(func(*node.DeepDevice) {}),
+	Do: rereadImage(func(d *node.DeepDevice) {
+		d.Read = d.DataBlocks / 2
+		d.Bad = &node.BadBlock{Of: node.BadData, Block: d.Read, Device: "vda", Offset: d.Read * int64(d.DataBlockSize), Wanted: strings.Repeat("ab", 32), Computed: strings.Repeat("cd", 32)}
+	}),
+}, {
 	Check: "image-anchored", Node: "composed-talos", What: "Secure Boot was switched off",
 	Sound: all(secureBoot, put("sys/kernel/security/lockdown", "none [integrity] confidentiality\n")),
 	Do:    put(efivar+"SecureBoot"+efiVendor, "\x06\x00\x00\x00\x00"),
@@ -136,6 +143,26 @@ func verityTable(edit func(*node.DMTable)) func(*capture.Tape) {
 		}
 		edit(&tables[0])
 		t.Answer(q, tables)
+	}
+}
+
+// rereadImage answers with what the first verity device came to when it was read
+// again: whole, or as edit has it.
+func rereadImage(edit func(*node.DeepDevice)) func(*capture.Tape) {
+	return func(t *capture.Tape) {
+		t.Answer(node.Question{Kind: node.AskDeep}, node.DeepAsked{Asked: "yes"})
+		verityTable(func(table *node.DMTable) {
+			v, err := node.ParseVerity(table.Targets[0].Params)
+			if err != nil {
+				panic(fmt.Sprintf("reading the device-mapper tables off a tape: %v", err))
+			}
+			d := node.DeepDevice{
+				Algorithm: v.Algorithm, DataBlockSize: v.DataBlockSize, HashBlockSize: v.HashBlockSize,
+				DataBlocks: v.DataBlocks, Read: v.DataBlocks, RootHash: v.RootHash, Computed: v.RootHash,
+			}
+			edit(&d)
+			t.Answer(node.Question{Kind: node.AskDeepVerity, Of: table.Name}, d)
+		})(t)
 	}
 }
 

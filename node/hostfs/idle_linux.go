@@ -12,11 +12,11 @@ const (
 	ioprioClassIdle  = 3 << 13
 )
 
-// idly runs read on a thread whose reads from disks wait until nobody else has
+// Idly runs read on a thread whose reads from disks wait until nobody else has
 // any, as far as the disk's scheduler heeds that: a node's own work comes first.
 // Where the thread cannot be set back it ends with its goroutine, and where it
 // cannot be set at all read runs as it is.
-func idly(read func()) {
+func Idly(read func()) {
 	runtime.LockOSThread()
 	was, _, errno := unix.Syscall(unix.SYS_IOPRIO_GET, ioprioWhoProcess, 0, 0)
 	if errno == 0 {

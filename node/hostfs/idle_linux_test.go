@@ -23,7 +23,7 @@ func TestIdly(t *testing.T) {
 	before := ioPriority(t)
 	var during uintptr
 	var thread, after int
-	idly(func() { during, thread = ioPriority(t), unix.Gettid() })
+	Idly(func() { during, thread = ioPriority(t), unix.Gettid() })
 	if after = unix.Gettid(); after == thread && ioPriority(t) != before {
 		t.Errorf("the thread stays at priority %x, which was %x", ioPriority(t), before)
 	}

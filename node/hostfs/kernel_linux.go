@@ -31,6 +31,10 @@ func (k *kernel) Ask(q node.Question) (json.RawMessage, error) {
 		v, err = k.subvolume(q.Of)
 	case node.AskVerity:
 		v, err = k.fileVerity(q.Of)
+	case node.AskMeasure:
+		v, err = k.measure(q.Of)
+	case node.AskDeep:
+		v = node.DeepAsked{Asked: "no"} // package deep answers where somebody asks
 	case node.AskExe:
 		v, err = k.executable(q.Of)
 	case node.AskBPF:

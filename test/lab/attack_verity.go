@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -29,6 +30,9 @@ var blockRead = Attack{
 		}
 		return err
 	},
+	Changes:  []Change{{"image-verified", "pass verified", "fail corrupted"}},
+	Level:    2,
+	Mutation: Mutation{"verify/verified.go", "\tt := d.Verity\n\tswitch {", "\tt := d.Verity\n\tif t != nil {\n\t\tsound := *t\n\t\tsound.Status = \"V\"\n\t\tt = &sound\n\t}\n\tswitch {", "image-verified"},
 }
 
 var blockUnread = Attack{
@@ -52,10 +56,11 @@ func overwriteMarked(g *InGuest) error {
 	if err != nil {
 		return err
 	}
-	if _, err := f.WriteAt(bytes.Repeat([]byte{0xa5}, 4096), at&^4095); err != nil {
+	at &^= 4095
+	if _, err := f.WriteAt(bytes.Repeat([]byte{0xa5}, 4096), at); err != nil {
 		return err
 	}
-	return first(f.Sync(), os.WriteFile("/proc/sys/vm/drop_caches", []byte("3"), 0o200))
+	return first(f.Sync(), g.Save("overwritten", strconv.AppendInt(nil, at, 10)), os.WriteFile("/proc/sys/vm/drop_caches", []byte("3"), 0o200))
 }
 
 // findMark is where on a disk the marked file begins.
@@ -80,17 +85,29 @@ const (
 )
 
 var ignoreCorruption = Attack{
-	Name:    "ignore-corruption",
-	What:    "the table is set up with ignore_corruption, which hands out damaged blocks",
-	Shapes:  []string{"verity-create"},
-	Options: map[string]string{tableArgs: "ignore_corruption"},
+	Name:     "ignore-corruption",
+	What:     "the table is set up with ignore_corruption, which hands out damaged blocks",
+	Shapes:   []string{"verity-create"},
+	Options:  map[string]string{tableArgs: "ignore_corruption"},
+	Changes:  []Change{{"image-verified", "pass verified", "fail corruption-ignored"}},
+	Level:    2,
+	Mutation: missIgnored,
 }
+
+// missIgnored looks for a word that no table has.
+var missIgnored = Mutation{"verify/verified.go", `slices.Contains(t.Args, "ignore_corruption")`, `slices.Contains(t.Args, "ignore-corruption")`, "image-verified"}
 
 var otherRootHash = Attack{
 	Name:    "other-root-hash",
 	What:    "the initramfs sets up an image whose root hash is not the one on the command line",
 	Shapes:  []string{"verity-create"},
 	Options: map[string]string{tableKind: "other-hash"},
+	Changes: []Change{
+		{"cmdline-matches-mapping", "pass matches", "fail hash-differs"},
+		{"image-verified", "pass verified", "fail hash-differs"},
+	},
+	Level:    2,
+	Mutation: Mutation{"verify/verified.go", "case booted != t.RootHash:", "case booted > t.RootHash:", "image-verified"},
 }
 
 var linearTarget = Attack{
@@ -98,6 +115,15 @@ var linearTarget = Attack{
 	What:    "the initramfs sets up a linear target, which checks nothing, under the name of the verity device",
 	Shapes:  []string{"verity-create"},
 	Options: map[string]string{tableKind: "linear"},
+	Changes: []Change{
+		{"cmdline-matches-mapping", "pass matches", "fail not-verity"},
+		{"image-verified", "pass verified", "fail not-verity"},
+	},
+	Level: 2,
+	Mutation: Mutation{
+		"verify/verified.go", `return f.notVerity(p, g, claimed, fmt.Sprintf("the device %s under %s is %s, not verity", d.Name, p.Path, targetTypes(d)))`,
+		`return outcome{Pass, "", d.Name}`, "image-verified",
+	},
 }
 
 var reloadIgnoring = Attack{
@@ -110,6 +136,9 @@ var reloadIgnoring = Attack{
 	Undo: func(g *InGuest) error {
 		return reloadTable(g, func(table string) string { return strings.TrimSuffix(table, " 1 ignore_corruption") })
 	},
+	Changes:  []Change{{"image-verified", "pass verified", "fail corruption-ignored"}},
+	Level:    2,
+	Mutation: missIgnored,
 }
 
 var reloadLinear = Attack{

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -43,7 +44,7 @@ const (
 func Guest(args []string) {
 	stage := "initramfs"
 	switch {
-	case len(args) > 1:
+	case len(args) > 1 && args[0] != "/init": // which has the words after "--" of the command line
 		stage = args[1]
 	case args[0] != "/init": // the kernel mounted the root itself
 		stage = "kernel"
@@ -130,12 +131,25 @@ func root() error {
 		g.Shape.Up(g),
 		applySysctls("/usr/lib/sysctl.d"),
 		g.Quiet("ip", "link", "set", "lo", "up"),
+		listen(),
 		g.Service("sleep.service", "/usr/bin/sleep", "86400"),
 	)
+	if err == nil && g.Plan.Options["module"] == "unsigned" {
+		err = loadUnsigned()
+	}
 	if err != nil {
 		return fmt.Errorf("starting %s: %w", g.Shape.Name, err)
 	}
 	return g.follow()
+}
+
+// control is a socket on which process 1 listens for nobody: that of every real
+// system listens on several.
+var control net.Listener
+
+func listen() (err error) {
+	control, err = net.Listen("unix", "/run/control.sock")
+	return first(err, os.Chmod("/run/control.sock", 0o600))
 }
 
 // unit follows the plan as a unit of another process 1.
@@ -275,13 +289,22 @@ func (g *InGuest) Service(unit, name string, args ...string) error {
 
 // start is Service for a command that was made ready, and returns its process.
 func (g *InGuest) start(unit string, cmd *exec.Cmd) (*os.Process, error) {
-	group := filepath.Join("/sys/fs/cgroup/system.slice", unit)
-	if err := os.MkdirAll(group, 0o755); err != nil {
+	if err := startIn(unit, cmd); err != nil {
 		return nil, err
+	}
+	go cmd.Wait()
+	return cmd.Process, nil
+}
+
+// startIn starts a command in the control group of a service.
+func startIn(unit string, cmd *exec.Cmd) error {
+	group := serviceGroup(unit)
+	if err := os.MkdirAll(group, 0o755); err != nil {
+		return err
 	}
 	fd, err := unix.Open(group, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer unix.Close(fd)
 	if cmd.SysProcAttr == nil {
@@ -289,11 +312,12 @@ func (g *InGuest) start(unit string, cmd *exec.Cmd) (*os.Process, error) {
 	}
 	cmd.SysProcAttr.UseCgroupFD, cmd.SysProcAttr.CgroupFD = true, fd
 	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("starting %s: %w", unit, err)
+		return fmt.Errorf("starting %s: %w", unit, err)
 	}
-	go cmd.Wait()
-	return cmd.Process, nil
+	return nil
 }
+
+func serviceGroup(unit string) string { return filepath.Join("/sys/fs/cgroup/system.slice", unit) }
 
 // diskWith returns the device of the disk with this serial number.
 func diskWith(serial string) (string, error) {
@@ -316,6 +340,20 @@ func (g *InGuest) Disk(serial string) string {
 		panic(err)
 	}
 	return d
+}
+
+// kernelWord is the value of a word on the kernel's command line.
+func kernelWord(key string) (string, error) {
+	b, err := os.ReadFile("/proc/cmdline")
+	if err != nil {
+		return "", err
+	}
+	for _, word := range strings.Fields(string(b)) {
+		if value, ok := strings.CutPrefix(word, key+"="); ok {
+			return value, nil
+		}
+	}
+	return "", fmt.Errorf("no %s= in %q", key, b)
 }
 
 func mount(source, target, fstype string, flags uintptr, data string) error {

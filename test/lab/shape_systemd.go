@@ -22,8 +22,6 @@ var verityUsrhash = Shape{
 	Level:   3,
 }
 
-var flatcarSystem = System{ID: "flatcar", Name: "Flatcar", Version: "1", More: "ID_LIKE=coreos\nBUILD_ID=1\nSYSEXT_LEVEL=1.0\n"}
-
 // flatcarSysctls is what flatcar/baselayout sets in lib/sysctl.d/60-baselayout.conf.
 const flatcarSysctls = "net.ipv4.ip_forward=1\nnet.ipv4.conf.default.rp_filter=0\nnet.ipv4.conf.all.rp_filter=0\nkernel.kptr_restrict=1\nfs.protected_regular=0\nfs.protected_fifos=0\n"
 

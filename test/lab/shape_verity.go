@@ -32,7 +32,7 @@ var verityCreateModules = []string{"dm-verity", "erofs", "overlay", "loop"}
 var cosSystem = System{ID: "cos", Name: "Container-Optimized OS", Version: "1", More: "BUILD_ID=1.0.0\n"}
 
 func buildVerityCreate(b *Builder, options map[string]string) (Boot, error) {
-	t := b.Tree("root").Base(b, cosSystem).Mkdir("mnt/stateful_partition", "mnt/disks")
+	t := b.Tree("root").Base(b, cosSystem, unsignedModule).Copy(b.CLI, cliProgram, 0o755).Mkdir("mnt/stateful_partition", "mnt/disks", "usr/local/bin")
 	image, err := b.Erofs("root.img", t)
 	if err != nil {
 		return Boot{}, err
@@ -73,7 +73,7 @@ func insteadOf(b *Builder, boot Boot, said Verity, table string) (Boot, error) {
 	return boot, err
 }
 
-var createWords = regexp.MustCompile(`dm-mod\.create="([^"]*)"`)
+var createWords = regexp.MustCompile(`dm-mod\.create="?([^"]*)"`)
 
 func bootVerityCreate(g *InGuest, at string) error {
 	cmdline, err := os.ReadFile("/proc/cmdline")
@@ -111,17 +111,18 @@ func upStateful(g *InGuest) error {
 			return fmt.Errorf("binding %s: %w", d, err)
 		}
 	}
-	return first(mount("tmpfs", "/tmp", "tmpfs", closed, "mode=1777"), etcOverlay("/tmp/.etc"), sharedMemory())
+	return first(mount("tmpfs", "/tmp", "tmpfs", closed, "mode=1777"), etcOverlay("/tmp/.etc"), sharedMemory(), startedBySystemd())
 }
 
 // etcOverlay lays a writable overlay over /etc with its upper layer in a folder.
 func etcOverlay(upper string) error {
-	if err := first(os.MkdirAll(upper+"/upper", 0o755), os.MkdirAll(upper+"/work", 0o700)); err != nil {
-		return err
-	}
-	return mount("overlay", "/etc", "overlay", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "lowerdir=/etc,upperdir="+upper+"/upper,workdir="+upper+"/work")
+	return overlay("/etc", "/etc", upper+"/upper", upper+"/work", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC)
 }
 
 func sharedMemory() error {
 	return mount("tmpfs", "/dev/shm", "tmpfs", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "mode=1777")
 }
+
+// startedBySystemd makes what systemd makes when it starts (sd_booted(3)): our
+// process 1 stands for it on systems that it runs.
+func startedBySystemd() error { return os.MkdirAll("/run/systemd/system", 0o755) }

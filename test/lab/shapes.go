@@ -6,9 +6,20 @@ package lab
 func Shapes() []Shape {
 	return []Shape{
 		verityCreate,
+		verityInitramfs,
+		verityUsr,
+		squashfsLoop,
+		squashfsLoopExtensions,
+		btrfsSnapshot,
+		squashfsPlain,
+		roExt4,
+		ostreeSysroot,
+		composefsVerity,
+		composefsPlain,
 		verityDMInit,
 		verityUsrhash,
 		verityRoothash,
+		verityLockdown,
 		rwExt4,
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -172,7 +173,7 @@ func (t *Tree) Modules(k Kernel, folder string, modules ...string) (names []stri
 // Tools are those of busybox that the attacks and shapes use.
 var busyboxTools = []string{
 	"sh", "ash", "cat", "cp", "dmesg", "dd", "echo", "false", "ip", "ln", "losetup", "ls", "mkdir", "mknod", "mount", "mv",
-	"nsenter", "ps", "rm", "setpriv", "sync", "sysctl", "touch", "true", "umount", "unshare",
+	"nsenter", "ps", "rm", "rmdir", "setpriv", "sync", "sysctl", "touch", "true", "umount", "unshare",
 }
 
 // Names of a system as its os-release says them.
@@ -184,7 +185,8 @@ type System struct {
 }
 
 // Base fills the tree with what every root of a guest has: the tools, the two
-// programs of ours, the modules, and accounts.
+// programs of ours, accounts, and the modules that an initramfs loads, which a
+// real image has as well.
 func (t *Tree) Base(b *Builder, s System, modules ...string) *Tree {
 	t.Merged().Mkdir("proc", "sys", "dev", "run", "tmp", "etc", "var", "root", "home", "mnt", "srv", "opt")
 	t.do(func() error { return first(os.Chmod(t.path("tmp"), 0o1777), os.Chmod(t.path("root"), 0o700)) })
@@ -212,7 +214,7 @@ var strictSysctls = strings.Join([]string{
 // KernelFiles puts the kernel's configuration and these modules into the tree.
 func (t *Tree) KernelFiles(b *Builder, modules ...string) *Tree {
 	release := "usr/lib/modules/" + b.Kernel.Release
-	t.Modules(b.Kernel, release, append(modules, "dm-verity", "overlay", "loop")...)
+	t.Modules(b.Kernel, release, slices.Concat(bootModules, []string{"dm-verity", "erofs", "squashfs", "overlay", "loop"}, modules)...)
 	for _, f := range []string{"modules.order", "modules.builtin", "modules.builtin.modinfo"} {
 		t.Copy(filepath.Join(b.Kernel.Modules(), f), release+"/"+f, 0o644)
 	}
