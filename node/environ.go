@@ -7,7 +7,7 @@ import "bytes"
 // redactor serves them all: a capture keeps what every one of them has left, and two
 // that each keep something else would leave nothing.
 func readEnviron(h *Host, p *process) ([]byte, error) {
-	return h.readOnce(p.dir+"/environ", maxEnviron, redactEnviron)
+	return h.readMemory(p, "environ", func(name string) ([]byte, error) { return h.readOnce(name, maxEnviron, redactEnviron) })
 }
 
 // maxEnviron is beyond what execve(2) takes by default.

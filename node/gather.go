@@ -35,6 +35,7 @@ type gathering struct {
 	kubelet   func() (*kubeletReading, error)
 	listening func() (*listeningReading, error)
 
+	memory   memoryReader
 	readings readings
 	at       time.Time
 
@@ -45,7 +46,7 @@ type gathering struct {
 }
 
 func newGathering(ctx context.Context, h *Host, at time.Time) *gathering {
-	g := &gathering{at: at, held: &h.held, peers: &h.peers, walked: &h.walked}
+	g := &gathering{at: at, memory: newMemoryReader(ctx, h, at), held: &h.held, peers: &h.peers, walked: &h.walked}
 	view := &Host{FS: h.FS, Kernel: h.Kernel, gathering: g}
 	g.mounts = sync.OnceValues(func() (*mountTable, error) {
 		return bounded(ctx, h, "the mount table", at, sharedDeadline, func() (*mountTable, error) { return readMounts(view) })

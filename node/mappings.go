@@ -54,7 +54,7 @@ var Mappings = Source[[]Mapping]{
 		var text strings.Builder
 		for p := range t.hostProcesses() {
 			maps.of++
-			b, err := h.FS.ReadFile(p.dir+"/maps", maxMaps, redactMaps)
+			b, err := h.readMemory(p, "maps", func(name string) ([]byte, error) { return h.FS.ReadFile(name, maxMaps, redactMaps) })
 			if err == nil {
 				text.Write(b)
 				var m []codeMap

@@ -312,7 +312,7 @@ func (p *process) readArgs(h *Host, unread *tally) {
 		return
 	}
 	unread.of++
-	b, err := h.ReadSecret(p.dir+"/cmdline", maxArgs, redact)
+	b, err := h.readMemory(p, "cmdline", func(name string) ([]byte, error) { return h.ReadSecret(name, maxArgs, redact) })
 	switch {
 	case err == nil && len(b) > 0:
 		p.args = splitArgs(b)

@@ -180,7 +180,7 @@ type engineConfig struct {
 }
 
 func (c *engineConfig) read(p *process) error {
-	b, err := c.h.ReadSecret(p.dir+"/cmdline", maxArgs, redactEngineArgs)
+	b, err := c.h.readMemory(p, "cmdline", func(name string) ([]byte, error) { return c.h.ReadSecret(name, maxArgs, redactEngineArgs) })
 	if err != nil {
 		return err
 	}

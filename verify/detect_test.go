@@ -40,6 +40,8 @@ func TestDetect(t *testing.T) {
 			node.Facts{"kernel": kernel("6.8.0-49-generic"), "boot": boot("root=UUID=x")}, "generic", "nothing else speaks for talos"},
 		{"Talos in a container on a Talos kernel that says so", release("ID=talos"), nil,
 			node.Facts{"kernel": kernel("6.18.44-talos"), "boot": boot("talos.platform=container")}, "generic", "talos.platform=container"},
+		{"Talos with a kernel of one's own, by another name", release("ID=talos"), nil,
+			node.Facts{"kernel": kernel("6.18.44-ours"), "boot": boot("talos.platform=metal slab_nomerge pti=on")}, "talos", "command line talos.platform"},
 		{"a kernel that was not read speaks for nothing", release("ID=talos"), nil, nil, "generic", "nothing else speaks"},
 		{"Flatcar", release("ID=flatcar"), []string{"usr/share/flatcar/release"}, nil, "flatcar", "path /usr/share/flatcar/release"},
 		{"CoreOS Container Linux is no Flatcar", release("ID=coreos"), []string{"usr/share/coreos/release"}, node.Facts{"kernel": kernel("4.19.0-coreos")}, "generic", "no profile knows"},

@@ -65,7 +65,7 @@ func standingOfMapping(m node.Mapping, p *profiles.Profile) standing {
 
 var mappingsFromImage = Check{
 	ID:        "mappings-from-image",
-	Rev:       1,
+	Rev:       2,
 	Title:     "all code that host processes have mapped is in the OS image or declared",
 	Topic:     Processes,
 	Severity:  Critical,

@@ -9,7 +9,7 @@ import (
 )
 
 var modulesFromImage = Check{
-	ID: "modules-from-image", Rev: 1, Topic: BootChain, Severity: High,
+	ID: "modules-from-image", Rev: 2, Topic: BootChain, Severity: High,
 	Title:     "every loaded kernel module has its file in the OS image",
 	Refs:      slices.Concat(bootRefs, []Ref{{sp80053, "CM-7(5)"}, {pciDSS, "11.5.2"}, {cisBottlerocket, "1.1.1.1"}, {cisBottlerocket, "3.3.1"}}),
 	ImageOnly: true,
@@ -68,7 +68,7 @@ func inImage(path string, mounts []node.Mount, g Given) bool {
 }
 
 var kernelFromCurrentImage = Check{
-	ID: "kernel-from-current-image", Rev: 1, Topic: KernelTopic, Severity: Medium,
+	ID: "kernel-from-current-image", Rev: 2, Topic: KernelTopic, Severity: Medium,
 	Title: "the running kernel belongs to the mounted image, and no file says that an update waits for a reboot",
 	Refs:  []Ref{{sp80053, "SI-2"}, {pciContainers, "10.2"}, {cisControls, "7.3"}, {nis2, "6.6"}, {iso27001, "8.8"}},
 	Help: Help{

@@ -33,7 +33,7 @@ var processesFromImage = Check{
 	ImageOnly: true,
 	Help: Help{
 		Why: "On a host whose system is an image, a program that runs from anywhere else was put there by somebody. It is what an antivirus would be looking for.",
-		How: "For every program outside containers the file system that its executable is on is looked at, and for scripts that of the script as well. It must be mounted read-only at /, at or below /usr, /bin, /sbin or /lib* (but /usr/local), or show extension images alone, or the profile must declare the path. A program that is in memory only, on a mount that was detached since, or whose root is not the host's, comes from nowhere in the image. How well the image itself is held is another check's matter.",
+		How: "For every program outside containers the file system that its executable is on is looked at, and for scripts that of the script as well. It must be mounted read-only, without an upper directory, at /, at or below /usr, /bin, /sbin or /lib* (but /usr/local), or show extension images alone, or the profile must declare the path. A program that is in memory only, on a mount that was detached since, or whose root is not the host's, comes from nowhere in the image. How well the image itself is held is another check's matter.",
 		Remedy: map[string]string{
 			"talos":        "Find the extension service, static pod or container that started it; programs in /opt that no CNI put there do not belong. Apply the machine configuration anew and reboot; what persists in /var is cleared by talosctl reset --system-labels-to-wipe EPHEMERAL.",
 			"flatcar":      "Ship it as a system extension image (/etc/extensions/NAME.raw) in place of a file under /opt, or declare its path in a site overlay. Otherwise remove the unit that starts it.",
@@ -137,9 +137,10 @@ func leadsToImage(p string, mounts []node.Mount) bool {
 
 // imageMount reports whether a mount holds a part of the OS image, and is
 // read-only: the root, a directory of programs or what is below one, or an
-// extension image. A name that a mount gives itself says nothing.
+// extension image. A name that a mount gives itself says nothing. An overlay with
+// an upper directory is written there, whatever its flags say here.
 func imageMount(m node.Mount) bool {
-	if len(m.Options) == 0 || len(m.Super) == 0 || !m.ReadOnly() {
+	if len(m.Options) == 0 || len(m.Super) == 0 || !m.ReadOnly() || hasUpper(m) {
 		return false
 	}
 	return m.Path == "/" || holdsPrograms(m.Path) || extensionMount(m)

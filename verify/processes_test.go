@@ -52,6 +52,8 @@ func TestProcessesFromImage(t *testing.T) {
 		{name: "a folder of /var bound read-only to /usr/local", facts: facts(systemd, node.Program{Path: "/usr/local/bin/evil", On: mounted("/usr/local/bin", "xfs", "/dev/sda6", "ro", "rw")}), want: "fail outside-image", items: []string{"/usr/local/bin/evil"}},
 		{name: "bottlerocket: the overlay of its FIPS programs", facts: facts(systemd, node.Program{Path: "/x86_64-bottlerocket-linux-gnu/sys-root/usr/bin/containerd", On: mounted("/x86_64-bottlerocket-linux-gnu/sys-root/usr/bin", "overlay", "overlay", "ro", "ro")}), want: "pass from-image"},
 		{name: "/usr was remounted", facts: facts(systemd, node.Program{Path: "/usr/bin/x", On: mounted("/usr", "ext4", "/dev/sda3", "rw", "rw")}), want: "fail outside-image", items: []string{"/usr/bin/x"}},
+		// seen in the laboratory's ostree guest
+		{name: "ostree admin unlock --transient: read-only here, and written in /var/tmp", facts: facts(systemd, node.Program{Path: "/usr/bin/x", On: withSuper(mounted("/usr", "overlay", "overlay", "ro", "ro"), "lowerdir=usr", "upperdir=/var/tmp/ostree-unlock-ovl.E9U2Y3/upper", "workdir=/var/tmp/ostree-unlock-ovl.E9U2Y3/work")}), want: "fail outside-image", items: []string{"/usr/bin/x"}},
 		{name: "a program in /var/tmp", facts: facts(systemd, miner), want: "fail outside-image", items: []string{"/var/tmp/kworker"}},
 		{name: "the same program in two units is one item", facts: facts(systemd, miner, node.Program{Path: miner.Path, On: varLib, Unit: "/system.slice/x.service"}), want: "fail outside-image", items: []string{"/var/tmp/kworker"}},
 		{name: "a read-only data disk is no image", facts: facts(systemd, node.Program{Path: "/mnt/x", On: mounted("/mnt", "ext4", "/dev/sdb1", "ro", "ro")}), want: "fail outside-image"},

@@ -22,9 +22,12 @@ type submount struct {
 // has reports whether p is the folder or below it.
 func (s submount) has(p string) bool { return p == s.dir || strings.HasPrefix(p, s.dir+"/") }
 
-// submounts are the file systems of the kernel that systems mount on sysfs.
+// submounts are the file systems of the kernel that systems mount on procfs and
+// sysfs.
 var submounts = []submount{
+	{"proc/sys/fs/binfmt_misc", []int64{unix.BINFMTFS_MAGIC}},
 	{"sys/firmware/efi/efivars", []int64{unix.EFIVARFS_MAGIC}},
+	{"sys/fs/bpf", []int64{unix.BPF_FS_MAGIC}},
 	{"sys/fs/cgroup", []int64{unix.CGROUP2_SUPER_MAGIC, unix.CGROUP_SUPER_MAGIC, unix.TMPFS_MAGIC}}, // version 1 has folders of its own on a tmpfs
 	{"sys/fs/selinux", []int64{unix.SELINUX_MAGIC}},
 	{"sys/kernel/security", []int64{unix.SECURITYFS_MAGIC}},
@@ -77,7 +80,7 @@ func (t *tree) openKernel(dir int, rest, p string, flags int) (int, error) {
 }
 
 // openSubmount opens a path of a file system of the kernel that is mounted on
-// sysfs.
+// procfs or sysfs.
 func (t *tree) openSubmount(s submount, p string, flags int) (int, error) {
 	top, err := openWithin(t.root, s.dir, unix.O_PATH|unix.O_DIRECTORY, 0)
 	if err != nil {

@@ -82,6 +82,36 @@ func TestWhatIsMountedOverTheKernelsFiles(t *testing.T) {
 	})
 }
 
+// Systems mount file systems of the kernel on procfs and sysfs: those are the
+// kernel's word, and others in their places are not.
+func TestFileSystemsOfTheKernelOnSysfs(t *testing.T) {
+	for _, m := range []struct{ fstype, at string }{
+		{"bpf", "/sys/fs/bpf"},
+		{"binfmt_misc", "/proc/sys/fs/binfmt_misc"},
+		{"securityfs", "/sys/kernel/security"},
+	} {
+		t.Run(m.fstype, func(t *testing.T) {
+			ownMounts(t)
+			if err := unix.Mount(m.fstype, m.at, m.fstype, 0, ""); err != nil {
+				t.Skipf("SKIPPED: this kernel mounts no %s on %s: %v", m.fstype, m.at, err)
+			}
+			for name, tr := range trees(t, "/") {
+				if _, err := tr.ReadDir(m.at[1:], 1<<16); err != nil {
+					t.Errorf("%s: %v", name, err)
+				}
+			}
+			if err := unix.Mount("other", m.at, "tmpfs", 0, ""); err != nil {
+				t.Fatal(err)
+			}
+			for name, tr := range trees(t, "/") {
+				if entries, err := tr.ReadDir(m.at[1:], 1<<16); err == nil || node.IsAbsent(err) {
+					t.Errorf("%s: a tmpfs over it was listed as %v, %v", name, entries, err)
+				}
+			}
+		})
+	}
+}
+
 // A sysfs that is none is read by no machine.
 func TestMachineWithoutSysfs(t *testing.T) {
 	t.Run("in a thread of its own", func(t *testing.T) {

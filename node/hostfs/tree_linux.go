@@ -410,7 +410,18 @@ func (t *tree) openRegular(name string, max int64) (int, error) {
 	if st.Size > max {
 		return -1, tooLarge("reading", name, max, "bytes")
 	}
-	return reopen(at, readFlags)
+	return unseen(func(noatime int) (int, error) { return reopen(at, readFlags|noatime) })
+}
+
+// unseen opens something for reading so that this is not noted as its time of last
+// access, which would be a write to the disk. That is for whoever owns it or has
+// CAP_FOWNER; others read it as everybody does. Source: open(2), O_NOATIME.
+func unseen(open func(noatime int) (int, error)) (int, error) {
+	fd, err := open(unix.O_NOATIME)
+	if err == unix.EPERM {
+		return open(0)
+	}
+	return fd, err
 }
 
 // reopen opens what an O_PATH descriptor stands for. Source: open(2), O_PATH.
@@ -456,7 +467,7 @@ func (t *tree) ReadDir(name string, max int) ([]node.DirEntry, error) {
 	flags := unix.O_RDONLY | unix.O_NONBLOCK | unix.O_DIRECTORY
 	fd, ok, err := t.openKernelFile(name, flags)
 	if !ok {
-		fd, err = t.open(name, true, flags) // O_DIRECTORY opens nothing else
+		fd, err = unseen(func(noatime int) (int, error) { return t.open(name, true, flags|noatime) }) // O_DIRECTORY opens nothing else
 	}
 	if err == unix.ENOTDIR {
 		if _, statErr := t.Stat(name); statErr == nil {

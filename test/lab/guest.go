@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -32,6 +33,7 @@ type InGuest struct {
 // The programs of a guest.
 const (
 	initProgram  = "/usr/sbin/init"
+	unitProgram  = "/usr/bin/lab-guest" // where process 1 is systemd
 	agentProgram = "/usr/bin/seaworthy-agent"
 	cliProgram   = "/usr/bin/seaworthy"
 )
@@ -41,8 +43,11 @@ const (
 // the machine off.
 func Guest(args []string) {
 	stage := "initramfs"
-	if len(args) > 1 {
+	switch {
+	case len(args) > 1 && args[0] != "/init": // which has the words after "--" of the command line
 		stage = args[1]
+	case args[0] != "/init": // the kernel mounted the root itself
+		stage = "kernel"
 	}
 	if stage == confinedStage {
 		confined(args[2:])
@@ -71,6 +76,8 @@ func stageNamed(stage string) (err error) {
 	switch stage {
 	case "initramfs":
 		return initramfs()
+	case "kernel":
+		return first(kernelMounts(), root())
 	case "root":
 		return root()
 	case "unit":
@@ -81,17 +88,10 @@ func stageNamed(stage string) (err error) {
 
 // initramfs sets the root up and hands over to the guest program in it.
 func initramfs() error {
-	noexec := uintptr(0)
 	g, err := newGuest(func() error {
 		return first(
-			mount("proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""),
-			mount("sysfs", "/sys", "sysfs", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""),
 			mount("devtmpfs", "/dev", "devtmpfs", unix.MS_NOSUID|unix.MS_NOEXEC, "mode=755"),
-			mount("tmpfs", "/run", "tmpfs", unix.MS_NOSUID|unix.MS_NODEV|noexec, "mode=755"),
-			mount("securityfs", "/sys/kernel/security", "securityfs", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""),
-			mount("cgroup2", "/sys/fs/cgroup", "cgroup2", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""),
-			os.MkdirAll("/dev/pts", 0o755),
-			mount("devpts", "/dev/pts", "devpts", unix.MS_NOSUID|unix.MS_NOEXEC, "mode=620,gid=5"),
+			kernelMounts(),
 			loadModules("/lib/modules/load"),
 		)
 	})
@@ -105,6 +105,20 @@ func initramfs() error {
 	return switchRoot(at, initProgram, "root")
 }
 
+// kernelMounts mounts what a system has of the kernel's file systems beside /dev.
+func kernelMounts() error {
+	const closed = unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC
+	return first(
+		mount("proc", "/proc", "proc", closed, ""),
+		mount("sysfs", "/sys", "sysfs", closed, ""),
+		mount("tmpfs", "/run", "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=755"),
+		mount("securityfs", "/sys/kernel/security", "securityfs", closed, ""),
+		mount("cgroup2", "/sys/fs/cgroup", "cgroup2", closed, ""),
+		os.MkdirAll("/dev/pts", 0o755),
+		mount("devpts", "/dev/pts", "devpts", unix.MS_NOSUID|unix.MS_NOEXEC, "mode=620,gid=5"),
+	)
+}
+
 // root follows the plan as process 1 of the root.
 func root() error {
 	g, err := newGuest(nil)
@@ -116,6 +130,7 @@ func root() error {
 		g.Shape.Up(g),
 		applySysctls("/usr/lib/sysctl.d"),
 		g.Quiet("ip", "link", "set", "lo", "up"),
+		listen(),
 		g.Service("sleep.service", "/usr/bin/sleep", "86400"),
 	)
 	if err == nil && g.Plan.Options["module"] == "unsigned" {
@@ -127,10 +142,22 @@ func root() error {
 	return g.follow()
 }
 
+// control is a socket on which process 1 listens for nobody: that of every real
+// system listens on several.
+var control net.Listener
+
+func listen() (err error) {
+	control, err = net.Listen("unix", "/run/control.sock")
+	return first(err, os.Chmod("/run/control.sock", 0o600))
+}
+
 // unit follows the plan as a unit of another process 1.
 func unit() error {
 	g, err := newGuest(nil)
 	if err != nil {
+		return err
+	}
+	if err := os.WriteFile("/proc/sys/kernel/hostname", []byte(g.Plan.Node), 0o644); err != nil {
 		return err
 	}
 	return g.follow()
@@ -261,13 +288,22 @@ func (g *InGuest) Service(unit, name string, args ...string) error {
 
 // start is Service for a command that was made ready, and returns its process.
 func (g *InGuest) start(unit string, cmd *exec.Cmd) (*os.Process, error) {
-	group := filepath.Join("/sys/fs/cgroup/system.slice", unit)
-	if err := os.MkdirAll(group, 0o755); err != nil {
+	if err := startIn(unit, cmd); err != nil {
 		return nil, err
+	}
+	go cmd.Wait()
+	return cmd.Process, nil
+}
+
+// startIn starts a command in the control group of a service.
+func startIn(unit string, cmd *exec.Cmd) error {
+	group := serviceGroup(unit)
+	if err := os.MkdirAll(group, 0o755); err != nil {
+		return err
 	}
 	fd, err := unix.Open(group, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer unix.Close(fd)
 	if cmd.SysProcAttr == nil {
@@ -275,11 +311,12 @@ func (g *InGuest) start(unit string, cmd *exec.Cmd) (*os.Process, error) {
 	}
 	cmd.SysProcAttr.UseCgroupFD, cmd.SysProcAttr.CgroupFD = true, fd
 	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("starting %s: %w", unit, err)
+		return fmt.Errorf("starting %s: %w", unit, err)
 	}
-	go cmd.Wait()
-	return cmd.Process, nil
+	return nil
 }
+
+func serviceGroup(unit string) string { return filepath.Join("/sys/fs/cgroup/system.slice", unit) }
 
 // diskWith returns the device of the disk with this serial number.
 func diskWith(serial string) (string, error) {
@@ -302,6 +339,20 @@ func (g *InGuest) Disk(serial string) string {
 		panic(err)
 	}
 	return d
+}
+
+// kernelWord is the value of a word on the kernel's command line.
+func kernelWord(key string) (string, error) {
+	b, err := os.ReadFile("/proc/cmdline")
+	if err != nil {
+		return "", err
+	}
+	for _, word := range strings.Fields(string(b)) {
+		if value, ok := strings.CutPrefix(word, key+"="); ok {
+			return value, nil
+		}
+	}
+	return "", fmt.Errorf("no %s= in %q", key, b)
 }
 
 func mount(source, target, fstype string, flags uintptr, data string) error {

@@ -39,12 +39,12 @@ func (b *Builder) Squashfs(name string, t *Tree) (string, error) {
 }
 
 // Erofs makes an erofs of a tree, not compressed.
-func (b *Builder) Erofs(name string, t *Tree) (string, error) {
+func (b *Builder) Erofs(name string, t *Tree, options ...string) (string, error) {
 	if t.Err != nil {
 		return "", t.Err
 	}
 	out := b.path(name)
-	return out, run(b.Ctx, "mkfs.erofs", "--quiet", "-T0", "--all-root", out, t.Dir)
+	return out, run(b.Ctx, "mkfs.erofs", append(append([]string{"--quiet", "-T0", "--all-root"}, options...), out, t.Dir)...)
 }
 
 // Ext4 makes an ext4 of this many MiB with the content of a tree, which may be
@@ -89,21 +89,31 @@ const verityUUID = "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee"
 var veritySalt = strings.Repeat("ab", 32)
 
 // Verity appends a hash tree with its superblock to an image.
-func (b *Builder) Verity(path string) (Verity, error) {
+func (b *Builder) Verity(path string) (Verity, error) { return b.verity(path, path) }
+
+// VerityApart makes the hash tree of an image, with its superblock, in a file of
+// its own.
+func (b *Builder) VerityApart(path, tree string) (Verity, error) { return b.verity(path, tree) }
+
+func (b *Builder) verity(path, tree string) (Verity, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return Verity{}, err
 	}
-	blocks := (info.Size() + 4095) / 4096
-	if err := os.Truncate(path, blocks*4096); err != nil {
+	v := Verity{Path: path, Salt: veritySalt, DataBlocks: (info.Size() + 4095) / 4096, HashStart: 1}
+	if err := os.Truncate(path, v.DataBlocks*4096); err != nil {
 		return Verity{}, err
 	}
+	offset := int64(0)
+	if tree == path {
+		offset = v.DataBlocks * 4096
+		v.HashStart = v.DataBlocks + 1
+	}
 	out, err := output(b.Ctx, "veritysetup", "format", "--uuid="+verityUUID, "--salt="+veritySalt,
-		"--data-blocks="+strconv.FormatInt(blocks, 10), "--hash-offset="+strconv.FormatInt(blocks*4096, 10), path, path)
+		"--data-blocks="+strconv.FormatInt(v.DataBlocks, 10), "--hash-offset="+strconv.FormatInt(offset, 10), path, tree)
 	if err != nil {
 		return Verity{}, err
 	}
-	v := Verity{Path: path, Salt: veritySalt, DataBlocks: blocks, HashStart: blocks + 1}
 	for line := range strings.Lines(out) {
 		if hash, ok := strings.CutPrefix(line, "Root hash:"); ok {
 			v.RootHash = strings.TrimSpace(hash)
@@ -115,10 +125,27 @@ func (b *Builder) Verity(path string) (Verity, error) {
 	return v, nil
 }
 
+// Apart moves the hash tree with its superblock into a file of its own, and
+// returns its path.
+func (v *Verity) Apart() (string, error) {
+	b, err := os.ReadFile(v.Path)
+	if err != nil {
+		return "", err
+	}
+	hashes := v.Path + ".hashes"
+	v.HashStart = 1
+	return hashes, first(os.WriteFile(hashes, b[v.DataBlocks*4096:], 0o644), os.Truncate(v.Path, v.DataBlocks*4096))
+}
+
 // Table is the device-mapper table line of the image on a device, with optional
 // arguments.
 func (v Verity) Table(device string, args ...string) string {
-	table := fmt.Sprintf("0 %d verity 1 %s %s 4096 4096 %d %d sha256 %s %s", v.DataBlocks*8, device, device, v.DataBlocks, v.HashStart, v.RootHash, v.Salt)
+	return v.TableApart(device, device, args...)
+}
+
+// TableApart is Table with the hash tree on a device of its own.
+func (v Verity) TableApart(device, tree string, args ...string) string {
+	table := fmt.Sprintf("0 %d verity 1 %s %s 4096 4096 %d %d sha256 %s %s", v.DataBlocks*8, device, tree, v.DataBlocks, v.HashStart, v.RootHash, v.Salt)
 	if len(args) > 0 {
 		table += fmt.Sprintf(" %d %s", len(args), strings.Join(args, " "))
 	}
@@ -154,6 +181,59 @@ func (b *Builder) Initramfs(name string, more func(*Tree), modules ...string) (s
 	if t.Err != nil {
 		return "", t.Err
 	}
+	return b.archive(name, t)
+}
+
+// archive makes an initramfs of a tree.
+func (b *Builder) archive(name string, t *Tree) (string, error) {
 	out := b.path(name)
 	return out, run(b.Ctx, "sh", "-c", `cd "$1" && find . | LC_ALL=C sort | cpio -o -H newc --quiet >"$2"`, "sh", t.Dir, out)
+}
+
+// btrfsUUID is that of every btrfs.
+const btrfsUUID = "bbbbbbbb-cccc-4ddd-8eee-ffffffffffff"
+
+// btrfsScript fills a btrfs that is mounted where only it sees it: the writable
+// subvolumes, and the tree as a snapshot that is the default and read-only.
+const btrfsScript = `
+image=$1 at=$2 tree=$3 snapshot=$4; shift 4
+mount -o loop "$image" "$at"
+cd "$at"
+btrfs subvolume create @
+for s; do mkdir -p "$(dirname "@/$s")"; btrfs subvolume create "@/$s"; done
+mkdir -p "${snapshot%/*}"
+btrfs subvolume create "$snapshot"
+cp -a "$tree/." "$snapshot/"
+btrfs property set -ts "$snapshot" ro true
+btrfs subvolume set-default "$snapshot"
+cd /
+umount "$at"
+`
+
+// Btrfs makes a btrfs of this many MiB with a tree as its default subvolume, a
+// read-only snapshot, beside writable subvolumes of "@".
+func (b *Builder) Btrfs(name string, size int64, t *Tree, subvolumes []string) (string, error) {
+	if t.Err != nil {
+		return "", t.Err
+	}
+	out, at := b.path(name), b.path(name+".mounted")
+	if err := first(b.Blank(out, size), os.MkdirAll(at, 0o755), run(b.Ctx, "mkfs.btrfs", "-q", "-f", "-U", btrfsUUID, out)); err != nil {
+		return "", err
+	}
+	args := []string{"-m", "--propagation", "private", "sh", "-e", "-c", btrfsScript, "sh", out, at, t.Dir, snapshot}
+	return out, run(b.Ctx, "unshare", append(args, subvolumes...)...)
+}
+
+// Appended makes an initramfs that has the files of a tree beside those of
+// another, since the kernel unpacks all archives that it finds in one.
+func (b *Builder) Appended(name, initrd string, t *Tree) (string, error) {
+	if t.Err != nil {
+		return "", t.Err
+	}
+	more, err := b.archive(name+".more", t)
+	if err != nil {
+		return "", err
+	}
+	out := b.path(name)
+	return out, run(b.Ctx, "sh", "-c", `cat "$1" "$2" >"$3"`, "sh", initrd, more, out)
 }

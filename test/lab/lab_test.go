@@ -30,7 +30,7 @@ var (
 // needs are the programs that guests are made and run with, and Debian's packages
 // of them.
 var needs = map[string]string{
-	"apt-get": "apt", "busybox": "busybox-static", "cpio": "cpio", "dmsetup": "dmsetup", "mkfs.btrfs": "btrfs-progs", "mkfs.erofs": "erofs-utils",
+	"apt-get": "apt", "busybox": "busybox-static", "cpio": "cpio", "dmsetup": "dmsetup", "fsverity": "fsverity", "mkfs.btrfs": "btrfs-progs", "mkfs.erofs": "erofs-utils",
 	"mkfs.ext4": "e2fsprogs", "mksquashfs": "squashfs-tools", "modprobe": "kmod", "ostree": "ostree", "qemu-system-x86_64": "qemu-system-x86",
 	"veritysetup": "cryptsetup-bin", "xz": "xz-utils",
 }

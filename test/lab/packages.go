@@ -183,6 +183,17 @@ func (k Kernel) Order(ctx context.Context, modules ...string) ([]string, error) 
 	return files, nil
 }
 
+// installed is an error where this machine lacks a program, with Debian's packages
+// of all of them.
+func installed(packages string, programs ...string) error {
+	for _, p := range programs {
+		if _, err := exec.LookPath(p); err != nil {
+			return fmt.Errorf("%w: apt-get install %s", err, packages)
+		}
+	}
+	return nil
+}
+
 // output runs a program and returns its standard output.
 func output(ctx context.Context, name string, args ...string) (string, error) {
 	b, err := exec.CommandContext(ctx, name, args...).Output()

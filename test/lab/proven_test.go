@@ -149,7 +149,7 @@ that is not so for root passes.
 const provenIntro = `# Proven on real kernels
 
 ` + "`make lab`" + ` writes this page. It boots guests under QEMU with real kernels (Debian's
-cloud kernels), real device-mapper tables, file systems and damage, runs the real
+cloud kernels, and one built here), real device-mapper tables, file systems and damage, runs the real
 agent in them and judges what it reports. The images are made by test/lab: they
 have the shape of a system, and none of them is that system.
 `

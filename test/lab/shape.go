@@ -46,11 +46,24 @@ func ShapeNamed(name string) (Shape, error) {
 
 // Start makes the disks of a guest, boots it and returns what left it.
 func (b *Builder) Start(s Shape, plan Plan, limit time.Duration) (*Result, error) {
-	boot, err := s.Build(b, plan.Options)
+	boot, err := b.Prepare(s, plan.Options)
 	if err != nil {
-		return nil, fmt.Errorf("making the disks of %s: %w", s.Name, err)
+		return nil, err
 	}
-	boot.Cmdline = changed(boot.Cmdline, plan.Options["cmdline"])
+	plan.Shape = s.Name
+	if plan.Node == "" {
+		plan.Node = "guest"
+	}
+	return b.Run(boot, plan, limit)
+}
+
+// Prepare makes all that a guest boots with.
+func (b *Builder) Prepare(s Shape, options map[string]string) (Boot, error) {
+	boot, err := s.Build(b, options)
+	if err != nil {
+		return boot, fmt.Errorf("making the disks of %s: %w", s.Name, err)
+	}
+	boot.Cmdline = changed(boot.Cmdline, options["cmdline"])
 	if boot.Kernel == "" {
 		boot.Kernel = b.Kernel.Image()
 	}
@@ -59,14 +72,10 @@ func (b *Builder) Start(s Shape, plan Plan, limit time.Duration) (*Result, error
 	}
 	if boot.Initrd == "" {
 		if boot.Initrd, err = b.Initramfs("initrd.img", nil, s.Modules...); err != nil {
-			return nil, fmt.Errorf("making the initramfs of %s: %w", s.Name, err)
+			return boot, fmt.Errorf("making the initramfs of %s: %w", s.Name, err)
 		}
 	}
-	plan.Shape = s.Name
-	if plan.Node == "" {
-		plan.Node = "guest"
-	}
-	return b.Run(boot, plan, limit)
+	return boot, nil
 }
 
 // changed is a command line after a change: words to append, and words to take

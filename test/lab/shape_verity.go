@@ -32,7 +32,12 @@ var verityCreateModules = []string{"dm-verity", "erofs", "overlay", "loop"}
 var cosSystem = System{ID: "cos", Name: "Container-Optimized OS", Version: "1", More: "BUILD_ID=1.0.0\n"}
 
 func buildVerityCreate(b *Builder, options map[string]string) (Boot, error) {
-	t := b.Tree("root").Base(b, cosSystem, unsignedModule).Copy(b.CLI, cliProgram, 0o755).Mkdir("mnt/stateful_partition", "mnt/disks", "usr/local")
+	return buildCreate(b, options, unsignedModule)
+}
+
+// buildCreate makes an image with further modules.
+func buildCreate(b *Builder, options map[string]string, modules ...string) (Boot, error) {
+	t := b.Tree("root").Base(b, cosSystem, modules...).Copy(b.CLI, cliProgram, 0o755).Mkdir("mnt/stateful_partition", "mnt/disks", "usr/local/bin")
 	image, err := b.Erofs("root.img", t)
 	if err != nil {
 		return Boot{}, err
@@ -116,10 +121,7 @@ func upStateful(g *InGuest) error {
 
 // etcOverlay lays a writable overlay over /etc with its upper layer in a folder.
 func etcOverlay(upper string) error {
-	if err := first(os.MkdirAll(upper+"/upper", 0o755), os.MkdirAll(upper+"/work", 0o700)); err != nil {
-		return err
-	}
-	return mount("overlay", "/etc", "overlay", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "lowerdir=/etc,upperdir="+upper+"/upper,workdir="+upper+"/work")
+	return overlay("/etc", "/etc", upper+"/upper", upper+"/work", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC)
 }
 
 func sharedMemory() error {

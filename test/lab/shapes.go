@@ -7,6 +7,19 @@ func Shapes() []Shape {
 	return []Shape{
 		verityCreate,
 		verityLockdown,
+		verityInitramfs,
+		verityUsr,
+		squashfsLoop,
+		squashfsLoopExtensions,
+		btrfsSnapshot,
+		squashfsPlain,
+		roExt4,
+		ostreeSysroot,
+		composefsVerity,
+		composefsPlain,
+		verityDMInit,
+		verityUsrhash,
+		verityRoothash,
 		rwExt4,
 	}
 }

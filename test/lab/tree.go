@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -184,7 +185,8 @@ type System struct {
 }
 
 // Base fills the tree with what every root of a guest has: the tools, the two
-// programs of ours, the modules, and accounts.
+// programs of ours, accounts, and the modules that an initramfs loads, which a
+// real image has as well.
 func (t *Tree) Base(b *Builder, s System, modules ...string) *Tree {
 	t.Merged().Mkdir("proc", "sys", "dev", "run", "tmp", "etc", "var", "root", "home", "mnt", "srv", "opt")
 	t.do(func() error { return first(os.Chmod(t.path("tmp"), 0o1777), os.Chmod(t.path("root"), 0o700)) })
@@ -192,27 +194,38 @@ func (t *Tree) Base(b *Builder, s System, modules ...string) *Tree {
 	t.Program("/bin/sleep", "usr/bin").Program("/sbin/dmsetup", "usr/sbin").Program("/sbin/veritysetup", "usr/sbin")
 	t.Copy(b.Agent, agentProgram, 0o755).Copy(b.Guest, initProgram, 0o755)
 
-	release := "usr/lib/modules/" + b.Kernel.Release
-	t.Modules(b.Kernel, release, append(modules, "dm-verity", "overlay", "loop")...)
-	for _, f := range []string{"modules.order", "modules.builtin", "modules.builtin.modinfo"} {
-		t.Copy(filepath.Join(b.Kernel.Modules(), f), release+"/"+f, 0o644)
-	}
-	t.Copy(filepath.Join(b.Kernel.Dir, "boot", "config-"+b.Kernel.Release), release+"/config", 0o644)
-	t.do(func() error { return run(t.ctx, "depmod", "-b", t.Dir, b.Kernel.Release) })
-
-	osRelease := fmt.Sprintf("ID=%s\nNAME=%q\nPRETTY_NAME=\"Laboratory guest in the shape of %s\"\nVERSION_ID=%s\n%s", s.ID, "Laboratory guest", s.Name, s.Version, s.More)
-	t.File("usr/lib/os-release", 0o644, osRelease).Link("../usr/lib/os-release", "etc/os-release")
+	t.KernelFiles(b, modules...).OSRelease(s)
 	t.File("etc/passwd", 0o644, "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/sbin/nologin\n")
 	t.File("etc/shadow", 0o640, "root:*:19000:0:99999:7:::\nnobody:*:19000:0:99999:7:::\n")
 	t.File("etc/group", 0o644, "root:x:0:\nnobody:x:65534:\n")
 	t.File("etc/hosts", 0o644, "127.0.0.1 localhost\n").File("etc/resolv.conf", 0o644, "nameserver 10.0.2.3\n")
 	t.File("etc/machine-id", 0o444, "0123456789abcdef0123456789abcdef\n")
-	t.File("usr/lib/sysctl.d/50-lab.conf", 0o644, strings.Join([]string{
-		"kernel.kptr_restrict=1", "kernel.dmesg_restrict=1", "kernel.yama.ptrace_scope=1", "kernel.sysrq=0",
-		"net.core.bpf_jit_harden=2", "kernel.unprivileged_bpf_disabled=1", "user.max_user_namespaces=0", "kernel.kexec_load_disabled=1",
-		"fs.protected_hardlinks=1", "fs.protected_symlinks=1", "fs.protected_regular=1", "fs.protected_fifos=1", "",
-	}, "\n"))
+	t.File("usr/lib/sysctl.d/50-lab.conf", 0o644, strictSysctls)
 	return t.Marked()
+}
+
+// strictSysctls hold the kernel to what the agent asks of it.
+var strictSysctls = strings.Join([]string{
+	"kernel.kptr_restrict=1", "kernel.dmesg_restrict=1", "kernel.yama.ptrace_scope=1", "kernel.sysrq=0",
+	"net.core.bpf_jit_harden=2", "kernel.unprivileged_bpf_disabled=1", "user.max_user_namespaces=0", "kernel.kexec_load_disabled=1",
+	"fs.protected_hardlinks=1", "fs.protected_symlinks=1", "fs.protected_regular=1", "fs.protected_fifos=1", "",
+}, "\n")
+
+// KernelFiles puts the kernel's configuration and these modules into the tree.
+func (t *Tree) KernelFiles(b *Builder, modules ...string) *Tree {
+	release := "usr/lib/modules/" + b.Kernel.Release
+	t.Modules(b.Kernel, release, slices.Concat(bootModules, []string{"dm-verity", "erofs", "squashfs", "overlay", "loop"}, modules)...)
+	for _, f := range []string{"modules.order", "modules.builtin", "modules.builtin.modinfo"} {
+		t.Copy(filepath.Join(b.Kernel.Modules(), f), release+"/"+f, 0o644)
+	}
+	t.Copy(filepath.Join(b.Kernel.Dir, "boot", "config-"+b.Kernel.Release), release+"/config", 0o644)
+	return t.do(func() error { return run(t.ctx, "depmod", "-b", t.Dir, b.Kernel.Release) })
+}
+
+// OSRelease names the system.
+func (t *Tree) OSRelease(s System) *Tree {
+	osRelease := fmt.Sprintf("ID=%s\nNAME=%q\nPRETTY_NAME=\"Laboratory guest in the shape of %s\"\nVERSION_ID=%s\n%s", s.ID, "Laboratory guest", s.Name, s.Version, s.More)
+	return t.File("usr/lib/os-release", 0o644, osRelease).Link("../usr/lib/os-release", "etc/os-release")
 }
 
 // MarkedFile is the file whose blocks an attack overwrites.
