@@ -24,9 +24,10 @@ type Shape struct {
 	// Build makes the disks and says with what the guest boots. Kernel, Initrd and
 	// Memory that it leaves empty are those that every guest has.
 	Build func(b *Builder, options map[string]string) (Boot, error)
-	// Boot runs in the initramfs and mounts the root at a folder.
+	// Boot runs in the initramfs and mounts the root at a folder; nil where systemd
+	// or the kernel does.
 	Boot func(g *InGuest, at string) error
-	// Up runs in the root before its services.
+	// Up runs in the root before its services; nil where systemd starts them.
 	Up func(g *InGuest) error
 
 	// Profile and Level are what the guest must be found to be.

@@ -6,7 +6,6 @@ package lab
 func Shapes() []Shape {
 	return []Shape{
 		verityCreate,
-		verityLockdown,
 		verityInitramfs,
 		verityUsr,
 		squashfsLoop,
@@ -20,6 +19,7 @@ func Shapes() []Shape {
 		verityDMInit,
 		verityUsrhash,
 		verityRoothash,
+		verityLockdown,
 		rwExt4,
 	}
 }
