@@ -28,6 +28,7 @@ var overlayUsr = Attack{
 		{"image-verified", "pass verified", "fail not-verified"},
 		{"kernel-from-current-image", "pass current", "fail outside-image"},
 		{"mappings-from-image", "pass from-image", "fail no-image"},
+		{"modules-from-image", "pass from-image", "fail outside-image"},
 		{"no-shadowed-paths", "pass nothing", "fail writable-overlay"},
 		{"no-undeclared-writable-exec", "pass declared-only", "fail undeclared"},
 		{"processes-from-image", "pass from-image", "fail outside-image"}, // the agent's own program is under it

@@ -24,7 +24,7 @@ func buildVerityDMInit(b *Builder, options map[string]string) (Boot, error) {
 	if b.Kernel, err = b.Cache.OwnKernel(b.Ctx, "6.12", "testdata/dminit.config"); err != nil {
 		return Boot{}, err
 	}
-	boot, err := buildVerityCreate(b, options)
+	boot, err := buildCreate(b, options)
 	if err != nil {
 		return Boot{}, err
 	}

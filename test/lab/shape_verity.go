@@ -32,7 +32,12 @@ var verityCreateModules = []string{"dm-verity", "erofs", "overlay", "loop"}
 var cosSystem = System{ID: "cos", Name: "Container-Optimized OS", Version: "1", More: "BUILD_ID=1.0.0\n"}
 
 func buildVerityCreate(b *Builder, options map[string]string) (Boot, error) {
-	t := b.Tree("root").Base(b, cosSystem, unsignedModule).Copy(b.CLI, cliProgram, 0o755).Mkdir("mnt/stateful_partition", "mnt/disks", "usr/local/bin")
+	return buildCreate(b, options, unsignedModule)
+}
+
+// buildCreate makes an image with further modules.
+func buildCreate(b *Builder, options map[string]string, modules ...string) (Boot, error) {
+	t := b.Tree("root").Base(b, cosSystem, modules...).Copy(b.CLI, cliProgram, 0o755).Mkdir("mnt/stateful_partition", "mnt/disks", "usr/local/bin")
 	image, err := b.Erofs("root.img", t)
 	if err != nil {
 		return Boot{}, err
