@@ -93,12 +93,25 @@ type DeepFiles struct {
 	Without int    `json:"without"` // files without fs-verity, which were not read
 	// Digest is the fs-verity digest of a single file: "sha256:" and hexadecimal.
 	Digest string `json:"digest,omitempty"`
+	// Names is what a single file names that is the erofs image of a composefs.
+	Names *DeepNames `json:"names,omitempty"`
 	// Bad is the first file that has another digest. The reading ends there.
 	Bad *BadFile `json:"bad,omitempty"`
 	// Unreadable is the first file that could not be read whole. The kernel answers
 	// with an input/output error to what does not match the file's own tree, and to
 	// a broken disk.
 	Unreadable *UnreadablePlace `json:"unreadable,omitempty"`
+}
+
+// DeepNames are the fs-verity digests that the image of a composefs names: with
+// verity=require the kernel refuses to open a file whose object has another.
+type DeepNames struct {
+	Named int `json:"named"` // attributes that name one; files of the same content may have one in common
+	Found int `json:"found"` // of them, those whose digest an object has that was read again
+	// Missing is the first digest that no object has, "sha256:" and hexadecimal.
+	Missing string `json:"missing,omitempty"`
+	// Unknown is why not all that the image names is known, or all objects are.
+	Unknown string `json:"unknown,omitempty"`
 }
 
 // BadFile is a file that has another fs-verity digest than the kernel has of it.
@@ -206,9 +219,9 @@ func (v *DeepState) addDevices(h *Host, mounts *mountTable) ([]Gap, error) {
 	return gaps, nil
 }
 
-// composefsFiles names the image of the booted composefs deployment and the
-// folders that the overlay on / reads its objects from: the layers after "::", or
-// each datadir+. Source: the kernel's Documentation/filesystems/overlayfs.rst,
+// composefsFiles names the folders that the overlay on / reads its objects from,
+// the layers after "::" or each datadir+, and then the image of the booted composefs
+// deployment: what it names is looked up among the objects. Source: the kernel's Documentation/filesystems/overlayfs.rst,
 // "Data-only lower layers".
 func composefsFiles(h *Host, mounts *mountTable) []string {
 	at := mounts.lookup("/")
@@ -233,9 +246,10 @@ func composefsFiles(h *Host, mounts *mountTable) []string {
 	if len(names) == 0 {
 		return nil
 	}
+	slices.Sort(names)
+	names = slices.Compact(names)
 	if d, err := findDeployment(h); err == nil && d != nil {
 		names = append(names, "/"+d.dir()+"/"+composefsName)
 	}
-	slices.Sort(names)
-	return slices.Compact(names)
+	return names
 }

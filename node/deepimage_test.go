@@ -99,9 +99,9 @@ func TestComposefsFiles(t *testing.T) {
 		want             []string
 	}{
 		{"Fedora CoreOS", "overlay composefs ro,lowerdir+=/run/ostree/.private/cfsroot-lower,datadir+=/sysroot/ostree/repo/objects,verity=require", etc,
-			[]string{deployment + "/.ostree.cfs", "/sysroot/ostree/repo/objects"}},
+			[]string{"/sysroot/ostree/repo/objects", deployment + "/.ostree.cfs"}},
 		{"before there was datadir+", "overlay overlay ro,lowerdir=/run/ostree/.private/cfsroot-lower::/sysroot/ostree/repo/objects", etc,
-			[]string{deployment + "/.ostree.cfs", "/sysroot/ostree/repo/objects"}},
+			[]string{"/sysroot/ostree/repo/objects", deployment + "/.ostree.cfs"}},
 		{"two stores, and no ostree", "overlay none ro,lowerdir=/image::/a/objects::/b/objects/", "", []string{"/a/objects", "/b/objects"}},
 		{"an overlay that is no composefs", "overlay overlay ro,lowerdir=/a:/b", etc, nil},
 		{"no overlay", "ext4 /dev/vda1 ro", etc, nil},

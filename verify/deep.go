@@ -13,7 +13,7 @@ var deepChecks = []Check{imageContentIntact}
 
 var imageContentIntact = Check{
 	ID:       "image-content-intact",
-	Rev:      1,
+	Rev:      2,
 	Title:    "every block of the verified image, read again from its disk, has the hash that is wanted of it",
 	Topic:    Immutability,
 	Severity: Critical,
@@ -25,7 +25,7 @@ var imageContentIntact = Check{
 	Help: Help{
 		Why: "The kernel compares a block with its hash when somebody reads it. What was overwritten on the disk and not read yet is not known to anybody: the status stays V until the block is needed, which can be when the node has to start the program that was in it.",
 		How: "seaworthy scan --deep reads the devices below dm-verity, not through it, so that nothing is cached and the kernel's own status stays as it is. Every data block and every block of the hash tree is hashed by this program and compared up to the root hash of the kernel's table; whether that is the one that was booted, cmdline-matches-mapping says. " +
-			"The first block that differs is named with its offset. Where the table has ignore_zero_blocks, blocks that are zeros by their hash are not compared: the kernel does not read them either. Of a composefs with verity=require, the image file and every object with fs-verity are read, and their digests computed and compared with those that the kernel holds reads to. " +
+			"The first block that differs is named with its offset. Where the table has ignore_zero_blocks, blocks that are zeros by their hash are not compared: the kernel does not read them either. Of a composefs with verity=require, the image file and every object with fs-verity are read, and their digests computed and compared with those that the kernel holds reads to; and every digest that the image names has to be that of an object, for the kernel refuses to open a file whose object has another. " +
 			"Nobody asks for it by default, for it reads as much as the image is large; the agent never does. What a disk cannot read is unknown. seaworthy verity proves an image that is not booted.",
 		Remedy: map[string]string{
 			"":              "Take the node out of service and keep its disk: a block that differs was written by somebody, or the disk is failing. Install the image anew.",
@@ -159,21 +159,35 @@ func (f *imageFacts) partIntact(p part, deep node.DeepState) outcome {
 }
 
 // composefsIntact judges a composefs: its image file says which object each file
-// is, and the objects hold what is in them.
+// is and what digest it has, and the objects hold what is in them.
 func composefsIntact(p part, deep node.DeepState) outcome {
 	if how, _ := p.Option("verity"); how != "require" {
 		return outcome{NotApplicable, "no-hashes", fmt.Sprintf("%s is a composefs without verity=require: nothing says what its files must be", p.Path)}
 	}
-	image, objects := "", 0
+	image, objects := node.DeepFiles{}, 0
 	for _, files := range deep.Files {
 		if files.Digest != "" {
-			image = files.Digest
+			image = files
 			continue
 		}
 		objects += files.Read
 	}
-	if image == "" || objects == 0 {
+	names := image.Names
+	if names == nil || objects == 0 {
 		return outcome{Unknown, "not-read", fmt.Sprintf("the files of the composefs on %s were not read again", p.Path)}
 	}
-	return outcome{Pass, "", fmt.Sprintf("%s: the composefs image (%.23s…) and %d objects have the fs-verity digests that the kernel holds them to", p.Path, image, objects)}
+	_, user := p.Option("userxattr")
+	switch {
+	case names.Missing != "":
+		return outcome{Fail, "object-missing", fmt.Sprintf("%s: the composefs image names an object with the digest %.23s…, and no object with fs-verity has it: the kernel refuses to open the file", p, names.Missing)}
+	case names.Unknown != "":
+		return outcome{Unknown, "names-unknown", fmt.Sprintf("which objects the composefs image on %s names is not known: %s", p.Path, names.Unknown)}
+	case user:
+		return outcome{Unknown, "names-unknown", fmt.Sprintf("the overlay on %s has userxattr, and reads other attributes of its image than were searched", p.Path)}
+	case names.Named == 0:
+		return outcome{Unknown, "names-nothing", fmt.Sprintf("the composefs image on %s names no digest of an object", p.Path)}
+	case names.Found != names.Named:
+		return outcome{Unknown, "names-unknown", fmt.Sprintf("%d of the %d digests that the composefs image on %s names were found", names.Found, names.Named, p.Path)}
+	}
+	return outcome{Pass, "", fmt.Sprintf("%s: the composefs image (%.23s…) and %d objects have the fs-verity digests that the kernel holds them to, and an object has each of the %d digests that the image names", p.Path, image.Digest, objects, names.Named)}
 }

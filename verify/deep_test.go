@@ -11,8 +11,14 @@ func TestImageContentIntact(t *testing.T) {
 	whole := func(name, hash string) node.DeepDevice {
 		return node.DeepDevice{Name: name, Algorithm: "sha256", DataBlockSize: 4096, HashBlockSize: 4096, DataBlocks: 260094, Read: 260094, HashRead: 2049, RootHash: hash, Computed: hash}
 	}
-	image := node.DeepFiles{Path: "/sysroot/ostree/deploy/x/deploy/abc.0/.ostree.cfs", Read: 1, Digest: "sha256:0123456789abcdef0123456789abcdef"}
+	image := node.DeepFiles{Path: "/sysroot/ostree/deploy/x/deploy/abc.0/.ostree.cfs", Read: 1, Digest: "sha256:0123456789abcdef0123456789abcdef", Names: &node.DeepNames{Named: 28000, Found: 28000}}
 	objects := node.DeepFiles{Path: "/sysroot/ostree/repo/objects", Read: 30000, Without: 12}
+	naming := func(n node.DeepNames) node.DeepFiles {
+		named := image
+		named.Names = &n
+		return named
+	}
+	unread := node.Gap{Part: "files", What: "the files of /sysroot/ostree/repo/objects", Code: node.Untouched, Reason: "listing /sysroot/ostree/repo/objects"}
 	deep := func(n imageNode, d node.DeepState, gaps ...node.Gap) node.Facts {
 		return withFact(n.facts(t), node.DeepImage, d, gaps...)
 	}
@@ -74,7 +80,17 @@ func TestImageContentIntact(t *testing.T) {
 		{name: "an ordinary host", profile: of("generic"), facts: deep(debian(), yes()), want: "not-applicable no-hashes"},
 
 		{name: "composefs as shipped", profile: of("fedora-coreos"), facts: deep(coreos(), files(objects)), want: "not-applicable no-hashes"},
-		{name: "composefs with verity=require", profile: of("fedora-coreos"), facts: deep(required, files(image, objects)), want: "pass intact"},
+		{name: "composefs with verity=require", profile: of("fedora-coreos"), facts: deep(required, files(objects, image)), want: "pass intact"},
+		{name: "an object was replaced by another, which has fs-verity too", profile: of("fedora-coreos"), facts: deep(required, files(objects, naming(node.DeepNames{Named: 28000, Found: 27999, Missing: "sha256:" + hashA}))), want: "fail object-missing"},
+		{name: "an object was replaced by another, where nothing is required", profile: of("fedora-coreos"), facts: deep(coreos(), files(objects, naming(node.DeepNames{Named: 28000, Found: 27999, Missing: "sha256:" + hashA}))), want: "not-applicable no-hashes"},
+		{name: "an object is missing, and something else was not read", profile: of("fedora-coreos"), facts: deep(required, files(objects, naming(node.DeepNames{Named: 28000, Found: 27999, Missing: "sha256:" + hashA})), denied), want: "fail object-missing"},
+		{name: "its image names nothing", profile: of("fedora-coreos"), facts: deep(required, files(objects, naming(node.DeepNames{}))), want: "unknown names-nothing"},
+		{name: "its image cannot be searched", profile: of("fedora-coreos"), facts: deep(required, files(objects, naming(node.DeepNames{Named: 5, Found: 5, Unknown: "its erofs has 2 prefixes of the names of attributes"}))), want: "unknown names-unknown"},
+		{name: "a folder of its objects was not read whole", profile: of("fedora-coreos"), facts: deep(required, files(objects, naming(node.DeepNames{Named: 5, Found: 4, Unknown: "not all of /a was read"})), unread), want: "unknown names-unknown"},
+		{name: "fewer were found than named", profile: of("fedora-coreos"), facts: deep(required, files(objects, naming(node.DeepNames{Named: 5, Found: 4}))), want: "unknown names-unknown"},
+		{name: "its overlay reads the attributes of users", profile: of("fedora-coreos"), facts: deep(coreos().edit(func(n *imageNode) { n.remount(t, "metacopy=on", "metacopy=on,userxattr,verity=require") }), files(objects, image)), want: "unknown names-unknown"},
+		{name: "what its image names was not looked for", profile: of("fedora-coreos"), facts: deep(required, files(objects, node.DeepFiles{Path: image.Path, Read: 1, Digest: image.Digest})), want: "unknown not-read"},
+		{name: "gap in its files", profile: of("fedora-coreos"), facts: deep(required, files(objects, image), unread), want: "unknown gap-untouched"},
 		{name: "its image was not read", profile: of("fedora-coreos"), facts: deep(required, files(objects)), want: "unknown not-read"},
 		{name: "none of its objects has fs-verity", profile: of("fedora-coreos"), facts: deep(required, files(image, node.DeepFiles{Path: objects.Path, Without: 30000})), want: "unknown not-read"},
 		{name: "an object has another digest", profile: of("fedora-coreos"), facts: deep(required, files(image, node.DeepFiles{Path: objects.Path, Read: 5, Bad: &node.BadFile{Path: "/sysroot/ostree/repo/objects/aa/b.file", Wanted: "sha256:" + hashA, Computed: "sha256:" + hashB}})), want: "fail bad-file",

@@ -28,7 +28,7 @@ type Options struct {
 // either, and stays as it is.
 func Ask(ctx context.Context, h *node.Host, root string, options Options) {
 	if h.Kernel != nil {
-		h.Kernel = &asking{h.Kernel, ctx, h.FS, root, options}
+		h.Kernel = &asking{h.Kernel, ctx, h.FS, root, options, objects{}}
 	}
 }
 
@@ -38,6 +38,7 @@ type asking struct {
 	fs      node.FS
 	root    string
 	options Options
+	objects objects
 }
 
 // Ask answers what is asked of the image, or leaves the question to the kernel.

@@ -20,7 +20,8 @@ type walk struct {
 	asking  *asking
 	paces   *pace
 	options Options
-	bytes   int64 // of the files before
+	names   *names // of a single file, which may be the image of a composefs
+	bytes   int64  // of the files before
 	seen    int
 	result  node.DeepFiles
 }
@@ -29,13 +30,18 @@ type walk struct {
 var errFound = errors.New("the first bad file was found")
 
 // files proves the files with fs-verity at or below a path: what is in them comes
-// to the digest that the kernel has of them, and holds what is read to.
+// to the digest that the kernel has of them, and holds what is read to. What a
+// single file names as the image of a composefs is looked up among the files below
+// the folders that were asked for before.
 func (a *asking) files(of string) (node.DeepFiles, error) {
 	w := &walk{asking: a, paces: &pace{}, options: a.options.named("/" + of), result: node.DeepFiles{Path: "/" + of}}
 	w.paces.begin(a.ctx, a.options.Limit)
 	defer w.paces.end()
 	var err error
 	idly(func() { err = w.path(of) })
+	if err != nil {
+		a.objects.lacks(fmt.Sprintf("not all of %s was read", w.result.Path))
+	}
 	if errors.Is(err, errFound) {
 		err = nil
 	}
@@ -52,8 +58,11 @@ func (w *walk) path(of string) error {
 	case info.Type != node.Regular:
 		return &node.Error{Op: "reading again", Name: "/" + of, Code: node.NotRegular}
 	}
+	w.names = &names{known: &w.asking.objects}
 	digest, err := w.file(of)
-	w.result.Digest = digest
+	if w.result.Digest = digest; err == nil && digest != "" {
+		w.result.Names = w.names.end()
+	}
 	return err
 }
 
@@ -105,9 +114,12 @@ func (w *walk) file(of string) (string, error) {
 		return "", err
 	}
 	defer in.Close()
-	got, err := fileDigest(w.asking.ctx, in, in.Size(), m, w.paces, func(done int64) {
+	got, err := fileDigest(w.asking.ctx, in, in.Size(), m, w.paces, func(offset int64, content []byte) {
+		if w.names != nil {
+			w.names.add(content)
+		}
 		if w.options.Progress != nil {
-			w.options.Progress("", w.bytes+done, 0)
+			w.options.Progress("", w.bytes+offset+int64(len(content)), 0)
 		}
 	})
 	w.bytes += in.Size()
@@ -123,5 +135,8 @@ func (w *walk) file(of string) (string, error) {
 		return got, errFound
 	}
 	w.result.Read++
+	if w.names == nil {
+		w.asking.objects.add(got)
+	}
 	return got, nil
 }

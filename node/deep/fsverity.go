@@ -15,9 +15,10 @@ import (
 // fileDigest computes the fs-verity digest of a file of this size from what is in
 // it: the hash of a descriptor that has the root of a hash tree. Each level of the
 // tree is hashed while the one below is, so that one block of each is held.
+// What was read is told, piece by piece.
 // Source: the kernel's Documentation/filesystems/fsverity.rst, "Merkle tree" and
 // "fs-verity descriptor"; struct fsverity_descriptor of its fs/verity.
-func fileDigest(ctx context.Context, in pages, size int64, m node.FileMeasure, paces *pace, tell func(done int64)) (string, error) {
+func fileDigest(ctx context.Context, in pages, size int64, m node.FileMeasure, paces *pace, tell func(offset int64, content []byte)) (string, error) {
 	number, ok := map[string]byte{"sha256": 1, "sha512": 2}[m.Algorithm]
 	if !ok {
 		return "", fmt.Errorf("the hash %q of fs-verity: %w", m.Algorithm, errUnsupported)
@@ -71,7 +72,7 @@ func newMerkle(h hash.Hash, block int, salt []byte) *merkle {
 	return m
 }
 
-func (m *merkle) readFrom(ctx context.Context, in pages, size int64, paces *pace, tell func(done int64)) error {
+func (m *merkle) readFrom(ctx context.Context, in pages, size int64, paces *pace, tell func(offset int64, content []byte)) error {
 	stream := streamOf(ctx, in, size, paces)
 	defer stream.close()
 	padded := make([]byte, m.block)
@@ -94,7 +95,7 @@ func (m *merkle) readFrom(ctx context.Context, in pages, size int64, paces *pace
 			}
 			m.add(0, block)
 		}
-		tell(piece.offset + int64(len(piece.content)))
+		tell(piece.offset, piece.content)
 		stream.free(piece)
 	}
 }

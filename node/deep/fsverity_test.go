@@ -57,7 +57,7 @@ func TestFileDigest(t *testing.T) {
 		paces := &pace{}
 		paces.begin(t.Context(), 0)
 		digest := func() string {
-			got, err := fileDigest(t.Context(), bytes.NewReader(content), int64(len(content)), tt.measure, paces, func(int64) {})
+			got, err := fileDigest(t.Context(), bytes.NewReader(content), int64(len(content)), tt.measure, paces, func(int64, []byte) {})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -85,7 +85,7 @@ func TestFileDigestRefuses(t *testing.T) {
 		"no block size": {Algorithm: "sha256"},
 		"no power":      {Algorithm: "sha256", BlockSize: 5000},
 	} {
-		if got, err := fileDigest(t.Context(), bytes.NewReader(nil), 0, m, paces, func(int64) {}); err == nil {
+		if got, err := fileDigest(t.Context(), bytes.NewReader(nil), 0, m, paces, func(int64, []byte) {}); err == nil {
 			t.Errorf("%s: got %s, want an error", name, got)
 		}
 	}

@@ -23,17 +23,8 @@ func TestDeep(t *testing.T) {
 	sound, damaged := deepReport(t, r, "sound"), deepReport(t, r, "damaged")
 	t.Logf("reading the image again took %.1f s in the guest", r.Outcomes[0].Seconds)
 
-	for report, want := range map[*verify.Report]map[string]string{
-		&sound:   {"image-verified": "pass verified", "image-content-intact": "pass intact"},
-		&damaged: {"image-verified": "pass verified", "image-content-intact": "fail bad-block"},
-	} {
-		for check, outcome := range want {
-			i := slices.IndexFunc(report.Findings, func(f verify.Finding) bool { return f.Check == check })
-			if got := outcomeOf(report.Findings[i]); got != outcome {
-				t.Errorf("%s: %s, want %s: %s", check, got, outcome, report.Findings[i].Reason)
-			}
-		}
-	}
+	wantFindings(t, &sound, map[string]string{"image-verified": "pass verified", "image-content-intact": "pass intact"})
+	wantFindings(t, &damaged, map[string]string{"image-verified": "pass verified", "image-content-intact": "fail bad-block"})
 	at, err := strconv.ParseInt(string(r.Files["overwritten"]), 10, 64)
 	if err != nil {
 		t.Fatal(err)
@@ -48,6 +39,58 @@ func TestDeep(t *testing.T) {
 	if !t.Failed() {
 		proven.add(otherRows, "a bad block that nobody has read is found", "a data block is overwritten underneath device-mapper; `seaworthy scan --deep` before and after",
 			"before: every block and the root hash match. After: image-verified still passes with status V, image-content-intact fails and names the block and its offset", repeat("TestDeep$"))
+	}
+}
+
+// TestDeepComposefs replaces an object below composefs with verity=require. The
+// kernel refuses to open the file, which nobody tries, and reading everything again
+// finds that the digest that the image names is none of an object.
+func TestDeepComposefs(t *testing.T) {
+	r := start(t, composefsVerity, Plan{Steps: []Step{{"deep", "sound"}, {"attack", objectRefused.Name}, {"deep", "damaged"}}})
+	sound, damaged := deepReport(t, r, "sound"), deepReport(t, r, "damaged")
+	t.Logf("reading the image again took %.1f s in the guest", r.Outcomes[0].Seconds)
+	wantFindings(t, &sound, map[string]string{"image-verified": "pass verified", "image-content-intact": "pass intact"})
+	wantFindings(t, &damaged, map[string]string{"image-verified": "pass verified", "image-content-intact": "fail object-missing"})
+	before, after := deepComposefs(t, sound), deepComposefs(t, damaged)
+	t.Logf("before: %+v\nafter: %+v", before, after)
+	if before.names.Named == 0 || before.names.Found != before.names.Named || before.objects.Read < before.names.Named {
+		t.Errorf("sound: the image names %+v, objects %+v, want that each name is found", before.names, before.objects)
+	}
+	if after.objects.Read != before.objects.Read-1 || after.objects.Without != before.objects.Without+1 {
+		t.Errorf("damaged: objects %+v, want one with fs-verity fewer than in %+v, and one more without", after.objects, before.objects)
+	}
+	if after.names.Named != before.names.Named || after.names.Found >= before.names.Found || after.names.Missing == "" {
+		t.Errorf("damaged: the image names %+v, want a digest that is missing", after.names)
+	}
+	if !t.Failed() {
+		proven.add(otherRows, "an object below composefs that was replaced and that nobody has opened is found", "the object of a file is replaced on a second mount of the disk; `seaworthy scan --deep` before and after",
+			"before: the image and every object have the fs-verity digest that the kernel has of them, and an object has each digest that the image names. After: image-verified still passes, image-content-intact fails and names the digest that no object has", repeat("TestDeepComposefs$"))
+	}
+}
+
+// composefsRead is what came of reading a composefs again.
+type composefsRead struct {
+	objects node.DeepFiles
+	image   string // its digest
+	names   node.DeepNames
+}
+
+func deepComposefs(t *testing.T, report verify.Report) composefsRead {
+	t.Helper()
+	fact, gaps, missing := node.DeepImage.Of(report.Facts)
+	if missing != nil || len(gaps) > 0 || len(fact.Files) != 2 || fact.Files[1].Names == nil {
+		t.Fatalf("the fact %+v, gaps %v, %v is not of one folder of objects and an image", fact, gaps, missing)
+	}
+	return composefsRead{fact.Files[0], fact.Files[1].Digest, *fact.Files[1].Names}
+}
+
+func wantFindings(t *testing.T, report *verify.Report, want map[string]string) {
+	t.Helper()
+	for check, outcome := range want {
+		i := slices.IndexFunc(report.Findings, func(f verify.Finding) bool { return f.Check == check })
+		if got := outcomeOf(report.Findings[i]); got != outcome {
+			t.Errorf("%s: %s, want %s: %s", check, got, outcome, report.Findings[i].Reason)
+		}
 	}
 }
 

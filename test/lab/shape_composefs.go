@@ -19,11 +19,13 @@ import (
 // composefsVerity is composefs as the kernel checks it: [composefs] enabled =
 // verity in prepare-root.conf. Neither Fedora nor Red Hat ships it so.
 var composefsVerity = Shape{
-	Name:    "composefs-verity",
-	Like:    "Fedora CoreOS 41 and later with [composefs] enabled = verity",
-	What:    "an ostree deployment as composefs: overlay of an erofs of names over the repository's objects, with fs-verity and verity=require",
-	Series:  "6.12",
-	Build:   buildComposefs,
+	Name:   "composefs-verity",
+	Like:   "Fedora CoreOS 41 and later with [composefs] enabled = verity",
+	What:   "an ostree deployment as composefs: overlay of an erofs of names over the repository's objects, with fs-verity and verity=require",
+	Series: "6.12",
+	Build: func(b *Builder, _ map[string]string) (Boot, error) {
+		return buildComposefs(b, b.ostreeTree("41").Copy(b.CLI, cliProgram, 0o755))
+	},
 	Boot:    func(g *InGuest, at string) error { return bootComposefs(g, at, true) },
 	Up:      upComposefs,
 	Profile: "fedora-coreos",
@@ -36,7 +38,7 @@ var composefsPlain = Shape{
 	Like:    "Fedora CoreOS 41 and later as shipped, RHCOS 4.20 and later",
 	What:    "an ostree deployment as composefs: overlay of an erofs of names over the repository's objects, nothing is checked on read",
 	Series:  "6.12",
-	Build:   buildComposefs,
+	Build:   func(b *Builder, _ map[string]string) (Boot, error) { return buildComposefs(b, b.ostreeTree("41")) },
 	Boot:    func(g *InGuest, at string) error { return bootComposefs(g, at, false) },
 	Up:      upComposefs,
 	Profile: "fedora-coreos",
@@ -50,10 +52,10 @@ const composefsImage = ".ostree.cfs"
 // objectsDir are ostree's objects in the physical root.
 const objectsDir = "ostree/repo/objects"
 
-// buildComposefs adds the composefs image to a deployment that Debian's ostree
-// made, which is older than composefs.
-func buildComposefs(b *Builder, _ map[string]string) (Boot, error) {
-	d, err := b.deploy("41", b.ostreeTree("41"))
+// buildComposefs adds the composefs image to a deployment of a tree that Debian's
+// ostree made, which is older than composefs.
+func buildComposefs(b *Builder, t *Tree) (Boot, error) {
+	d, err := b.deploy("41", t)
 	if err != nil {
 		return Boot{}, err
 	}
