@@ -10,7 +10,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
+
+	"github.com/seaworthy/seaworthy/node"
 )
 
 // What mkfs.erofs(1) makes of files with the attribute is found, whether the
@@ -45,5 +48,59 @@ func TestNamesOfErofs(t *testing.T) {
 	delete(known.proven, first)
 	if got := namedIn(&known, b, 1<<20); got.Missing != "sha256:"+hex.EncodeToString(first[:]) {
 		t.Errorf("an object was taken away: got %+v", got)
+	}
+}
+
+// The image of a composefs is asked for after the folders of its objects, and what
+// it names is held to what was proven of them.
+func TestFilesNamed(t *testing.T) {
+	needTool(t, "fsverity")
+	dir := t.TempDir()
+	kernel := kernelOf{}
+	file := func(name string, content []byte) (digest [32]byte) {
+		write(t, filepath.Join(dir, name), content)
+		out, err := exec.Command("fsverity", "digest", "--compact", filepath.Join(dir, name)).Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		kernel[node.Question{Kind: node.AskMeasure, Of: name}] = node.FileMeasure{Enabled: true, Algorithm: "sha256", Digest: strings.TrimSpace(string(out)), BlockSize: 4096}
+		if _, err := hex.Decode(digest[:], bytes.TrimSpace(out)); err != nil {
+			t.Fatal(err)
+		}
+		return digest
+	}
+	a, b := file("store/aa/1.file", noise(5000)), file("store/bb/2.file", noise(6000))
+	file("image", imageOf(0, 0, metacopy(a), make([]byte, 2<<20), metacopy(b)))
+	ask := func() node.DeepNames {
+		t.Helper()
+		h := hostAt(t, dir, kernel)
+		_, _ = answer[node.DeepFiles](t, h, node.Question{Kind: node.AskDeepFiles, Of: "store"})
+		got, err := answer[node.DeepFiles](t, h, node.Question{Kind: node.AskDeepFiles, Of: "image"})
+		if err != nil || got.Names == nil {
+			t.Fatalf("got %+v, %v", got, err)
+		}
+		return *got.Names
+	}
+	if diff := cmp.Diff(node.DeepNames{Named: 2, Found: 2}, ask()); diff != "" {
+		t.Errorf("sound (-want +got):\n%s", diff)
+	}
+	missing := node.DeepNames{Named: 2, Found: 1, Missing: "sha256:" + hex.EncodeToString(b[:])}
+	file("store/bb/2.file", noise(6001))
+	if diff := cmp.Diff(missing, ask()); diff != "" {
+		t.Errorf("an object was replaced by another with fs-verity (-want +got):\n%s", diff)
+	}
+	kernel[node.Question{Kind: node.AskMeasure, Of: "store/bb/2.file"}] = node.FileMeasure{}
+	if diff := cmp.Diff(missing, ask()); diff != "" {
+		t.Errorf("an object was replaced by another without fs-verity (-want +got):\n%s", diff)
+	}
+	kernel[node.Question{Kind: node.AskMeasure, Of: "store/bb/2.file"}] = &node.Error{Op: "asking", Name: "x", Code: node.Denied}
+	if diff := cmp.Diff(node.DeepNames{Named: 2, Found: 1, Unknown: "not all of /store was read"}, ask()); diff != "" {
+		t.Errorf("an object may not be read (-want +got):\n%s", diff)
+	}
+	if err := os.RemoveAll(filepath.Join(dir, "store")); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(node.DeepNames{Named: 2, Unknown: "not all of /store was read"}, ask()); diff != "" {
+		t.Errorf("there is no folder of objects (-want +got):\n%s", diff)
 	}
 }
