@@ -65,7 +65,8 @@ var metacopyHead = []byte{0, metacopySize, 0, 1}
 // that lie there one after another. Two things in a superblock would change that,
 // and such an image is not understood: prefixes of names that are kept elsewhere
 // (xattr_prefix_count, whatever the feature flags say), and any incompatible
-// feature but files in chunks, for metadata can be compressed.
+// feature but files in chunks, for metadata can be compressed. Which file an entry is
+// of is not known: two objects that were exchanged with each other are not found.
 type names struct {
 	known *objects
 	buf   []byte // what was read and may begin an entry, from start on
