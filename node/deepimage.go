@@ -103,14 +103,21 @@ type DeepFiles struct {
 	Unreadable *UnreadablePlace `json:"unreadable,omitempty"`
 }
 
-// DeepNames are the fs-verity digests that the image of a composefs names: with
-// verity=require the kernel refuses to open a file whose object has another.
+// DeepNames are the objects that the image of a composefs names, and their fs-verity
+// digests: with verity=require the kernel refuses to open a file whose object has
+// another.
 type DeepNames struct {
-	Named int `json:"named"` // attributes that name one; files of the same content may have one in common
-	Found int `json:"found"` // of them, those whose digest an object has that was read again
-	// Missing is the first digest that no object has, "sha256:" and hexadecimal.
-	Missing string `json:"missing,omitempty"`
-	// Unknown is why not all that the image names is known, or all objects are.
+	Objects int `json:"objects"` // different paths of objects
+	Digests int `json:"digests"` // different digests
+	Found   int `json:"found"`   // objects that were read again and have one of the digests
+	// MissingObject is the first path where there is no such object: "/aa/….file",
+	// below the folder of objects.
+	MissingObject string `json:"missingObject,omitempty"`
+	// MissingDigest is the first digest that none of the objects has: "sha256:" and
+	// hexadecimal.
+	MissingDigest string `json:"missingDigest,omitempty"`
+	// Unknown is why not all that the image names is known, or not all objects are.
+	// Nothing is then known to be missing.
 	Unknown string `json:"unknown,omitempty"`
 }
 

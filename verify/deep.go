@@ -25,7 +25,7 @@ var imageContentIntact = Check{
 	Help: Help{
 		Why: "The kernel compares a block with its hash when somebody reads it. What was overwritten on the disk and not read yet is not known to anybody: the status stays V until the block is needed, which can be when the node has to start the program that was in it.",
 		How: "seaworthy scan --deep reads the devices below dm-verity, not through it, so that nothing is cached and the kernel's own status stays as it is. Every data block and every block of the hash tree is hashed by this program and compared up to the root hash of the kernel's table; whether that is the one that was booted, cmdline-matches-mapping says. " +
-			"The first block that differs is named with its offset. Where the table has ignore_zero_blocks, blocks that are zeros by their hash are not compared: the kernel does not read them either. Of a composefs with verity=require, the image file and every object with fs-verity are read, and their digests computed and compared with those that the kernel holds reads to; and every digest that the image names has to be that of an object, for the kernel refuses to open a file whose object has another. Under which name an object lies is not compared: of two that were exchanged, the kernel refuses both. " +
+			"The first block that differs is named with its offset. Where the table has ignore_zero_blocks, blocks that are zeros by their hash are not compared: the kernel does not read them either. Of a composefs with verity=require, the image file and every object with fs-verity are read, and their digests computed and compared with those that the kernel holds reads to; and every object that the image names has to have a digest that it names, and every digest has to be that of such an object, for the kernel refuses to open a file whose object has another. Which digest belongs to which object is not compared: of two objects that were exchanged with each other, the kernel refuses both. " +
 			"Nobody asks for it by default, for it reads as much as the image is large; the agent never does. What a disk cannot read is unknown. seaworthy verity proves an image that is not booted.",
 		Remedy: map[string]string{
 			"":              "Take the node out of service and keep its disk: a block that differs was written by somebody, or the disk is failing. Install the image anew.",
@@ -178,16 +178,18 @@ func composefsIntact(p part, deep node.DeepState) outcome {
 	}
 	_, user := p.Option("userxattr")
 	switch {
-	case names.Missing != "":
-		return outcome{Fail, "object-missing", fmt.Sprintf("%s: the composefs image names an object with the digest %.23s…, and no object with fs-verity has it: the kernel refuses to open the file", p, names.Missing)}
+	case names.MissingObject != "":
+		return outcome{Fail, "object-replaced", fmt.Sprintf("%s: the composefs image names the object %s, and what lies there is no file with a fs-verity digest that the image names: the kernel refuses to open it", p, names.MissingObject)}
+	case names.MissingDigest != "":
+		return outcome{Fail, "object-replaced", fmt.Sprintf("%s: the composefs image names an object with the digest %.23s…, and none of its objects has it: the kernel refuses to open the file", p, names.MissingDigest)}
 	case names.Unknown != "":
 		return outcome{Unknown, "names-unknown", fmt.Sprintf("which objects the composefs image on %s names is not known: %s", p.Path, names.Unknown)}
 	case user:
 		return outcome{Unknown, "names-unknown", fmt.Sprintf("the overlay on %s has userxattr, and reads other attributes of its image than were searched", p.Path)}
-	case names.Named == 0:
-		return outcome{Unknown, "names-nothing", fmt.Sprintf("the composefs image on %s names no digest of an object", p.Path)}
-	case names.Found != names.Named:
-		return outcome{Unknown, "names-unknown", fmt.Sprintf("%d of the %d digests that the composefs image on %s names were found", names.Found, names.Named, p.Path)}
+	case names.Objects == 0 || names.Digests == 0:
+		return outcome{Unknown, "names-nothing", fmt.Sprintf("the composefs image on %s names %d objects and %d digests of them", p.Path, names.Objects, names.Digests)}
+	case names.Found != names.Objects:
+		return outcome{Unknown, "names-unknown", fmt.Sprintf("%d of the %d objects that the composefs image on %s names were found", names.Found, names.Objects, p.Path)}
 	}
-	return outcome{Pass, "", fmt.Sprintf("%s: the composefs image (%.23s…) and %d objects have the fs-verity digests that the kernel holds them to, and an object has each of the %d digests that the image names", p.Path, image.Digest, objects, names.Named)}
+	return outcome{Pass, "", fmt.Sprintf("%s: the composefs image (%.23s…) and %d objects have the fs-verity digests that the kernel holds them to, and each of the %d objects that the image names has one of the %d digests that it names", p.Path, image.Digest, objects, names.Objects, names.Digests)}
 }

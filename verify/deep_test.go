@@ -11,7 +11,7 @@ func TestImageContentIntact(t *testing.T) {
 	whole := func(name, hash string) node.DeepDevice {
 		return node.DeepDevice{Name: name, Algorithm: "sha256", DataBlockSize: 4096, HashBlockSize: 4096, DataBlocks: 260094, Read: 260094, HashRead: 2049, RootHash: hash, Computed: hash}
 	}
-	image := node.DeepFiles{Path: "/sysroot/ostree/deploy/x/deploy/abc.0/.ostree.cfs", Read: 1, Digest: "sha256:0123456789abcdef0123456789abcdef", Names: &node.DeepNames{Named: 28000, Found: 28000}}
+	image := node.DeepFiles{Path: "/sysroot/ostree/deploy/x/deploy/abc.0/.ostree.cfs", Read: 1, Digest: "sha256:0123456789abcdef0123456789abcdef", Names: &node.DeepNames{Objects: 28000, Digests: 28000, Found: 28000}}
 	objects := node.DeepFiles{Path: "/sysroot/ostree/repo/objects", Read: 30000, Without: 12}
 	naming := func(n node.DeepNames) node.DeepFiles {
 		named := image
@@ -81,13 +81,15 @@ func TestImageContentIntact(t *testing.T) {
 
 		{name: "composefs as shipped", profile: of("fedora-coreos"), facts: deep(coreos(), files(objects)), want: "not-applicable no-hashes"},
 		{name: "composefs with verity=require", profile: of("fedora-coreos"), facts: deep(required, files(objects, image)), want: "pass intact"},
-		{name: "an object was replaced by another, which has fs-verity too", profile: of("fedora-coreos"), facts: deep(required, files(objects, naming(node.DeepNames{Named: 28000, Found: 27999, Missing: "sha256:" + hashA}))), want: "fail object-missing"},
-		{name: "an object was replaced by another, where nothing is required", profile: of("fedora-coreos"), facts: deep(coreos(), files(objects, naming(node.DeepNames{Named: 28000, Found: 27999, Missing: "sha256:" + hashA}))), want: "not-applicable no-hashes"},
-		{name: "an object is missing, and something else was not read", profile: of("fedora-coreos"), facts: deep(required, files(objects, naming(node.DeepNames{Named: 28000, Found: 27999, Missing: "sha256:" + hashA})), denied), want: "fail object-missing"},
+		{name: "an object was replaced by another, which has fs-verity too", profile: of("fedora-coreos"), facts: deep(required, files(objects, naming(node.DeepNames{Objects: 28000, Digests: 28000, Found: 27999, MissingObject: "/aa/b.file", MissingDigest: "sha256:" + hashA}))), want: "fail object-replaced"},
+		{name: "an object was replaced by another, where nothing is required", profile: of("fedora-coreos"), facts: deep(coreos(), files(objects, naming(node.DeepNames{Objects: 28000, Digests: 28000, Found: 27999, MissingObject: "/aa/b.file", MissingDigest: "sha256:" + hashA}))), want: "not-applicable no-hashes"},
+		{name: "an object is missing, and something else was not read", profile: of("fedora-coreos"), facts: deep(required, files(objects, naming(node.DeepNames{Objects: 28000, Digests: 28000, Found: 27999, MissingObject: "/aa/b.file", MissingDigest: "sha256:" + hashA})), denied), want: "fail object-replaced"},
+		{name: "an object has the digest of another", profile: of("fedora-coreos"), facts: deep(required, files(objects, naming(node.DeepNames{Objects: 5, Digests: 5, Found: 5, MissingDigest: "sha256:" + hashA}))), want: "fail object-replaced"},
+		{name: "its image names no digest", profile: of("fedora-coreos"), facts: deep(required, files(objects, naming(node.DeepNames{Objects: 5, Found: 5}))), want: "unknown names-nothing"},
 		{name: "its image names nothing", profile: of("fedora-coreos"), facts: deep(required, files(objects, naming(node.DeepNames{}))), want: "unknown names-nothing"},
-		{name: "its image cannot be searched", profile: of("fedora-coreos"), facts: deep(required, files(objects, naming(node.DeepNames{Named: 5, Found: 5, Unknown: "its erofs has 2 prefixes of the names of attributes"}))), want: "unknown names-unknown"},
-		{name: "a folder of its objects was not read whole", profile: of("fedora-coreos"), facts: deep(required, files(objects, naming(node.DeepNames{Named: 5, Found: 4, Unknown: "not all of /a was read"})), unread), want: "unknown names-unknown"},
-		{name: "fewer were found than named", profile: of("fedora-coreos"), facts: deep(required, files(objects, naming(node.DeepNames{Named: 5, Found: 4}))), want: "unknown names-unknown"},
+		{name: "its image cannot be searched", profile: of("fedora-coreos"), facts: deep(required, files(objects, naming(node.DeepNames{Objects: 5, Digests: 5, Found: 5, Unknown: "its erofs has 2 prefixes of the names of attributes"}))), want: "unknown names-unknown"},
+		{name: "a folder of its objects was not read whole", profile: of("fedora-coreos"), facts: deep(required, files(objects, naming(node.DeepNames{Objects: 5, Digests: 5, Found: 4, Unknown: "not all of /a was read"})), unread), want: "unknown names-unknown"},
+		{name: "fewer were found than named", profile: of("fedora-coreos"), facts: deep(required, files(objects, naming(node.DeepNames{Objects: 5, Digests: 5, Found: 4}))), want: "unknown names-unknown"},
 		{name: "its overlay reads the attributes of users", profile: of("fedora-coreos"), facts: deep(coreos().edit(func(n *imageNode) { n.remount(t, "metacopy=on", "metacopy=on,userxattr,verity=require") }), files(objects, image)), want: "unknown names-unknown"},
 		{name: "what its image names was not looked for", profile: of("fedora-coreos"), facts: deep(required, files(objects, node.DeepFiles{Path: image.Path, Read: 1, Digest: image.Digest})), want: "unknown not-read"},
 		{name: "gap in its files", profile: of("fedora-coreos"), facts: deep(required, files(objects, image), unread), want: "unknown gap-untouched"},

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/seaworthy/seaworthy/node"
 )
@@ -136,7 +137,7 @@ func (w *walk) file(of string) (string, error) {
 	}
 	w.result.Read++
 	if w.names == nil {
-		w.asking.objects.add(got)
+		w.asking.objects.add(strings.TrimPrefix("/"+of, w.result.Path), got)
 	}
 	return got, nil
 }

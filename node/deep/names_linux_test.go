@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -29,10 +30,13 @@ func TestNamesOfErofs(t *testing.T) {
 		if err := os.Truncate(name, int64(i)*1000); err != nil {
 			t.Fatal(err)
 		}
-		if err := unix.Setxattr(name, "trusted.overlay.metacopy", append(bytes.Clone(metacopyHead), digest[:]...), 0); err != nil {
-			t.Skipf("an attribute of root's cannot be set here: %v: no image of mkfs.erofs is searched", err)
+		object := fmt.Sprintf("/%02x/%d.file", i%99, i%99)
+		for attribute, value := range map[string][]byte{"metacopy": append(bytes.Clone(metacopyHead), digest[:]...), "redirect": []byte(object)} {
+			if err := unix.Setxattr(name, "trusted.overlay."+attribute, value, 0); err != nil {
+				t.Skipf("an attribute of root's cannot be set here: %v: no image of mkfs.erofs is searched", err)
+			}
 		}
-		known.add("sha256:" + hex.EncodeToString(digest[:]))
+		known.add(object, "sha256:"+hex.EncodeToString(digest[:]))
 	}
 	if out, err := exec.Command("mkfs.erofs", "--chunksize=65536", image, dir).CombinedOutput(); err != nil {
 		t.Fatalf("mkfs.erofs: %v\n%s", err, out)
@@ -41,13 +45,14 @@ func TestNamesOfErofs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := namedIn(&known, b, 1<<20); got.Unknown != "" || got.Missing != "" || got.Named < 99 || got.Found != got.Named {
-		t.Errorf("got %+v, want 99 digests and more", got)
+	if diff := cmp.Diff(node.DeepNames{Objects: 99, Digests: 99, Found: 99}, namedIn(&known, b, 1<<20)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
+	delete(known.proven, "/00/0.file")
 	first := sha256.Sum256([]byte{0})
-	delete(known.proven, first)
-	if got := namedIn(&known, b, 1<<20); got.Missing != "sha256:"+hex.EncodeToString(first[:]) {
-		t.Errorf("an object was taken away: got %+v", got)
+	want := node.DeepNames{Objects: 99, Digests: 99, Found: 98, MissingObject: "/00/0.file", MissingDigest: "sha256:" + hex.EncodeToString(first[:])}
+	if diff := cmp.Diff(want, namedIn(&known, b, 1<<20)); diff != "" {
+		t.Errorf("an object was taken away (-want +got):\n%s", diff)
 	}
 }
 
@@ -57,7 +62,7 @@ func TestFilesNamed(t *testing.T) {
 	needTool(t, "fsverity")
 	dir := t.TempDir()
 	kernel := kernelOf{}
-	file := func(name string, content []byte) (digest [32]byte) {
+	sealed := func(name string, content []byte) (digest [32]byte) {
 		write(t, filepath.Join(dir, name), content)
 		out, err := exec.Command("fsverity", "digest", "--compact", filepath.Join(dir, name)).Output()
 		if err != nil {
@@ -69,8 +74,8 @@ func TestFilesNamed(t *testing.T) {
 		}
 		return digest
 	}
-	a, b := file("store/aa/1.file", noise(5000)), file("store/bb/2.file", noise(6000))
-	file("image", imageOf(0, 0, metacopy(a), make([]byte, 2<<20), metacopy(b)))
+	a, b := sealed("store/aa/1.file", noise(5000)), sealed("store/bb/2.file", noise(6000))
+	sealed("image", imageOf(0, 0, file("/aa/1.file", a), make([]byte, 2<<20), file("/bb/2.file", b)))
 	ask := func() node.DeepNames {
 		t.Helper()
 		h := hostAt(t, dir, kernel)
@@ -81,11 +86,11 @@ func TestFilesNamed(t *testing.T) {
 		}
 		return *got.Names
 	}
-	if diff := cmp.Diff(node.DeepNames{Named: 2, Found: 2}, ask()); diff != "" {
+	if diff := cmp.Diff(node.DeepNames{Objects: 2, Digests: 2, Found: 2}, ask()); diff != "" {
 		t.Errorf("sound (-want +got):\n%s", diff)
 	}
-	missing := node.DeepNames{Named: 2, Found: 1, Missing: "sha256:" + hex.EncodeToString(b[:])}
-	file("store/bb/2.file", noise(6001))
+	missing := node.DeepNames{Objects: 2, Digests: 2, Found: 1, MissingObject: "/bb/2.file", MissingDigest: "sha256:" + hex.EncodeToString(b[:])}
+	sealed("store/bb/2.file", noise(6001))
 	if diff := cmp.Diff(missing, ask()); diff != "" {
 		t.Errorf("an object was replaced by another with fs-verity (-want +got):\n%s", diff)
 	}
@@ -94,13 +99,13 @@ func TestFilesNamed(t *testing.T) {
 		t.Errorf("an object was replaced by another without fs-verity (-want +got):\n%s", diff)
 	}
 	kernel[node.Question{Kind: node.AskMeasure, Of: "store/bb/2.file"}] = &node.Error{Op: "asking", Name: "x", Code: node.Denied}
-	if diff := cmp.Diff(node.DeepNames{Named: 2, Found: 1, Unknown: "not all of /store was read"}, ask()); diff != "" {
+	if diff := cmp.Diff(node.DeepNames{Objects: 2, Digests: 2, Found: 1, Unknown: "not all of /store was read"}, ask()); diff != "" {
 		t.Errorf("an object may not be read (-want +got):\n%s", diff)
 	}
 	if err := os.RemoveAll(filepath.Join(dir, "store")); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(node.DeepNames{Named: 2, Unknown: "not all of /store was read"}, ask()); diff != "" {
+	if diff := cmp.Diff(node.DeepNames{Objects: 2, Digests: 2, Unknown: "not all of /store was read"}, ask()); diff != "" {
 		t.Errorf("there is no folder of objects (-want +got):\n%s", diff)
 	}
 }

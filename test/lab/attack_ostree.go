@@ -203,7 +203,7 @@ var (
 		},
 		Undo:  restoreObject,
 		Level: 3,
-		Why:   "the kernel lets nobody open the file, and a scan does not open every file of the image; --deep finds that no object has the digest that the image names (TestDeepComposefs)",
+		Why:   "the kernel lets nobody open the file, and a scan does not open every file of the image; --deep finds that what lies there has no digest that the image names (TestDeepComposefs)",
 	}
 	objectRead = Attack{
 		Name:   "object-replaced",
