@@ -71,7 +71,7 @@ var moduleUnsigned = Attack{
 var lockdownOff = Attack{
 	Name:    "lockdown-off",
 	What:    "the machine is started with settings.kernel.lockdown = none",
-	Shapes:  []string{"verity-lockdown"},
+	Shapes:  []string{"verity-initramfs"},
 	Options: map[string]string{"lockdown": "none"},
 	Changes: []Change{
 		{"kernel-lockdown", "pass integrity", "fail none"},
