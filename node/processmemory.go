@@ -8,15 +8,17 @@ import (
 )
 
 const (
-	// memoryDeadline is for one read of what readMemory reads, memoryPatience for
-	// all of a gathering together: the table of processes must be done in time.
+	// memoryDeadline is for one read of what readMemory reads. After maxSlowReads that
+	// took a quarter of it or more, no other is tried in the same gathering: the table
+	// of processes must be done in time. maxHeldReads bounds those that are left
+	// behind, over all gatherings.
+	//
+	// Processes in containers have as many slow reads of their own, and may hold half
+	// of all that are left behind: no container keeps the host's processes from being
+	// read.
 	memoryDeadline = time.Second
-	memoryPatience = 4 * time.Second
-
-	// maxHeldReads bounds the reads that are left behind, over all gatherings. Those
-	// of processes in containers may be half of them, so that no container keeps the
-	// host's processes from being read.
-	maxHeldReads = 8
+	maxSlowReads   = 4
+	maxHeldReads   = 8
 )
 
 // readMemory reads one of the files of a process that the kernel makes from the
@@ -35,21 +37,20 @@ func (h *Host) readMemory(p *process, file string, read func(name string) ([]byt
 type memoryReader func(p *process, name string, read func() ([]byte, error)) ([]byte, error)
 
 func newMemoryReader(ctx context.Context, h *Host, at time.Time) memoryReader {
-	var waited atomic.Int64
+	var slowHost, slowContainers atomic.Int32
 	return func(p *process, name string, read func() ([]byte, error)) ([]byte, error) {
 		refusal := &Error{Op: "reading", Name: "/" + name, Code: Blocked}
-		left := memoryPatience - time.Duration(waited.Load())
-		most := maxHeldReads
+		slow, most := &slowHost, maxHeldReads
 		if p.container != "" {
-			most /= 2
+			slow, most = &slowContainers, maxHeldReads/2
 		}
-		if left <= 0 || h.heldReads() >= most {
+		if slow.Load() >= maxSlowReads || h.heldReads() >= most {
 			refusal.Detail = "not tried, since reads of other processes hang"
 			return nil, refusal
 		}
-		began := time.Now()
-		b, err := bounded(ctx, h, refusal.Name, at, min(left, memoryDeadline), read)
-		waited.Add(int64(time.Since(began)))
+		watch := time.AfterFunc(memoryDeadline/4, func() { slow.Add(1) })
+		defer watch.Stop()
+		b, err := bounded(ctx, h, refusal.Name, at, memoryDeadline, read)
 		if codeOf(err) == Blocked {
 			return nil, refusal // without the time: equal nodes have equal facts
 		}

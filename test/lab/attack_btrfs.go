@@ -90,7 +90,7 @@ func writes(at string, want error) error {
 		_ = os.Remove(name)
 	}
 	if !errors.Is(err, want) {
-		return fmt.Errorf("writing %s: %w, where %v was expected", name, err, want)
+		return fmt.Errorf("writing %s: %w, where %s was expected", name, err, fmt.Sprint(want))
 	}
 	return nil
 }

@@ -203,7 +203,7 @@ var (
 		},
 		Undo:  restoreObject,
 		Level: 3,
-		Why:   "the kernel lets nobody open the file, and a scan does not open every file of the image",
+		Why:   "the kernel lets nobody open the file, and a scan does not open every file of the image; --deep compares an object with its own fs-verity digest, and not with the one that the image names",
 	}
 	objectRead = Attack{
 		Name:   "object-replaced",

@@ -49,6 +49,7 @@ var remountExt4 = Attack{
 	Do:     func(*InGuest) error { return first(remountRoot(0), writes("/", nil)) },
 	Undo:   func(*InGuest) error { return remountRoot(unix.MS_RDONLY) },
 	Changes: []Change{
+		{"etc-as-shipped", "pass read-only", "unknown no-defaults"},
 		{"image-read-only", "pass read-only", "fail writable-mount"},
 		{"image-unmodified", "pass unmodified", "not-applicable no-image"},
 		{"image-unwritable", "fail writable-backing", "not-applicable not-offered"},

@@ -28,6 +28,8 @@ type InGuest struct {
 
 	out  *tar.Writer // what leaves the guest, on the disk "out"
 	disk *os.File
+
+	control net.Listener // open as long as the guest is
 }
 
 // The programs of a guest.
@@ -77,7 +79,8 @@ func stageNamed(stage string) (err error) {
 	case "initramfs":
 		return initramfs()
 	case "kernel":
-		return first(kernelMounts(), root())
+		// The kernel mounted /dev; on the real systems nothing there is executed.
+		return first(unix.Mount("", "/dev", "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_NOSUID|unix.MS_NOEXEC, ""), kernelMounts(), root())
 	case "root":
 		return root()
 	case "unit":
@@ -130,7 +133,7 @@ func root() error {
 		g.Shape.Up(g),
 		applySysctls("/usr/lib/sysctl.d"),
 		g.Quiet("ip", "link", "set", "lo", "up"),
-		listen(),
+		g.listen(),
 		g.Service("sleep.service", "/usr/bin/sleep", "86400"),
 	)
 	if err == nil && g.Plan.Options["module"] == "unsigned" {
@@ -142,12 +145,10 @@ func root() error {
 	return g.follow()
 }
 
-// control is a socket on which process 1 listens for nobody: that of every real
+// listen opens a socket on which process 1 listens for nobody: that of every real
 // system listens on several.
-var control net.Listener
-
-func listen() (err error) {
-	control, err = net.Listen("unix", "/run/control.sock")
+func (g *InGuest) listen() (err error) {
+	g.control, err = net.Listen("unix", "/run/control.sock")
 	return first(err, os.Chmod("/run/control.sock", 0o600))
 }
 

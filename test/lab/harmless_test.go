@@ -216,7 +216,7 @@ func judgeStorm(t *testing.T, r *Result) {
 			t.Errorf("a scan took %.1f s", s)
 		}
 	}
-	if got.How != "exit status 0" {
+	if len(got.Stays) > 0 && got.How != "exit status 0" {
 		t.Errorf("the agent ended with %q", got.How)
 	}
 	calm, before := judged(t, r, "harmless"), factsOf(t, r, "harmless")

@@ -65,26 +65,10 @@ func storm(g *InGuest, arg string) error {
 			return err
 		}
 	}
-	agent, err := startAgent("--interval", "1s")
-	if err != nil {
-		return err
-	}
-	for n := range count + 1 {
-		last := time.Now()
-		report, err := agent.next(time.Minute)
-		if err != nil {
+	if count > 1 { // what the short form leaves out
+		if err := out.stays(g, count); err != nil {
 			return err
 		}
-		if n == 0 { // with the start of the agent
-			continue
-		}
-		out.Stays = append(out.Stays, time.Since(last).Seconds())
-		if err := g.Save(fmt.Sprintf("reports/storm-stays-%d.json", n-1), report); err != nil {
-			return err
-		}
-	}
-	if _, out.How, err = agent.stop(syscall.SIGTERM, time.Minute); err != nil {
-		return err
 	}
 	seconds := time.Since(began).Seconds()
 	for name, h := range helpers {
@@ -103,6 +87,30 @@ func storm(g *InGuest, arg string) error {
 		return err
 	}
 	return g.Save("storm.json", b)
+}
+
+// stays scans so many times with one agent, after its first.
+func (s *Storm) stays(g *InGuest, count int) error {
+	agent, err := startAgent("--interval", "1s")
+	if err != nil {
+		return err
+	}
+	for n := range count + 1 {
+		last := time.Now()
+		report, err := agent.next(time.Minute)
+		if err != nil {
+			return err
+		}
+		if n == 0 { // with the start of the agent
+			continue
+		}
+		s.Stays = append(s.Stays, time.Since(last).Seconds())
+		if err := g.Save(fmt.Sprintf("reports/storm-stays-%d.json", n-1), report); err != nil {
+			return err
+		}
+	}
+	_, s.How, err = agent.stop(syscall.SIGTERM, time.Minute)
+	return err
 }
 
 // stormMounts mounts and unmounts below a folder, so many times a second, until it
