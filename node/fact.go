@@ -27,7 +27,7 @@ type Gap struct {
 	What   string `json:"what"`           // what could not be read, in words without a pid
 	Code   Code   `json:"code"`           //
 	Reason string `json:"reason"`         // the first of the reasons
-	Part   string `json:"part,omitempty"` // the field of the value that it is in, by its JSON name; "" for all of it
+	Part   string `json:"part,omitempty"` // the field of the value that it is in, by its JSON name, or what a source calls a part of it; "" for all of it
 	// Count is how many of them, Of of how many. Of ten and more one digit counts,
 	// rounded down and up: how many processes run moves from scan to scan, and would
 	// make another fact of each.

@@ -84,7 +84,8 @@ var SysctlNames = []string{
 
 // Sysctls are the kernel parameters of the hardening set. Those below net are
 // left out, with a gap, where the program is in another network namespace than
-// the machine: the kernel then shows the namespace of the reader.
+// the machine: the kernel then shows the namespace of the reader. A gap is in the
+// part that is called like its parameter, or "net" for all of those.
 var Sysctls = Source[SysctlValues]{
 	Name:  "sysctls",
 	Doc:   "kernel parameters of the hardening set (/proc/sys)",
@@ -107,7 +108,7 @@ func readSysctls(_ context.Context, h *Host) (SysctlValues, []Gap, error) {
 		net = &Error{"looking at", "/proc/sys/net", Unsupported, "this is seen from another network namespace than the machine's"}
 	}
 	if net != nil {
-		gaps = append(gaps, GapOf("parameters of the network", net))
+		gaps = append(gaps, GapOf("parameters of the network", net).In("net"))
 	}
 	for _, name := range SysctlNames {
 		if net != nil && strings.HasPrefix(name, "net.") {
@@ -118,9 +119,9 @@ func readSysctls(_ context.Context, h *Host) (SysctlValues, []Gap, error) {
 		case IsAbsent(err):
 			v.Absent = append(v.Absent, name)
 		case err != nil:
-			gaps = append(gaps, GapOf(name, err))
+			gaps = append(gaps, GapOf(name, err).In(name))
 		case !utf8.ValidString(line):
-			gaps = append(gaps, GapOf(name, &Error{"reading", "/" + sysctlPath(name), Malformed, "not UTF-8"}))
+			gaps = append(gaps, GapOf(name, &Error{"reading", "/" + sysctlPath(name), Malformed, "not UTF-8"}).In(name))
 		default:
 			v.Values[name] = strings.Join(strings.Fields(line), " ")
 		}

@@ -2,6 +2,7 @@ package verify
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -9,7 +10,7 @@ import (
 )
 
 var coreDumpsRestricted = Check{
-	ID: "core-dumps-restricted", Rev: 2, Topic: KernelTopic, Severity: Medium,
+	ID: "core-dumps-restricted", Rev: 3, Topic: KernelTopic, Severity: Medium,
 	Title: "privileged programs leave no core dump, and the program that receives dumps is in the OS image",
 	Refs:  parameterRefs(Ref{cisBottlerocket, "1.4.1"}, Ref{cisCOS, "core-dumps-restricted"}),
 	Help: Help{
@@ -22,7 +23,7 @@ var coreDumpsRestricted = Check{
 			"":             "Set fs.suid_dumpable = 0 in /etc/sysctl.d, run /usr/lib/systemd/systemd-sysctl to bring back the kernel.core_pattern of the image, and find out who wrote the other one.",
 		},
 	},
-	Judge: On3(node.Sysctls, node.Kernel.Parts("release"), node.Mounts, judgeCoreDumps),
+	Judge: On3(parameters(append(slices.Clone(dumpParameters), "kernel.core_pattern")...), node.Kernel.Parts("release"), node.Mounts, judgeCoreDumps),
 }
 
 func judgeCoreDumps(s node.SysctlValues, k node.KernelState, mounts []node.Mount, g Given) Finding {

@@ -8,7 +8,7 @@ import (
 
 var forwardingOff = Check{
 	ID:       "forwarding-off-without-pods",
-	Rev:      1,
+	Rev:      2,
 	Title:    "a host that runs no containers forwards no packets",
 	Topic:    KernelTopic,
 	Severity: Low,
@@ -20,7 +20,7 @@ var forwardingOff = Check{
 			"": "On a host without containers write net.ipv4.ip_forward = 0 to a file in /etc/sysctl.d. On a node of Kubernetes leave it at 1: at 0 no pod reaches another node.",
 		},
 	},
-	Judge: On3(node.Sysctls, node.Kubelet.Parts("found"), node.RuntimeSockets, func(s node.SysctlValues, k node.KubeletState, sockets []node.RuntimeSocket, _ Given) Finding {
+	Judge: On3(parameters("net.ipv4.ip_forward"), node.Kubelet.Parts("found"), node.RuntimeSockets, func(s node.SysctlValues, k node.KubeletState, sockets []node.RuntimeSocket, _ Given) Finding {
 		const name = "net.ipv4.ip_forward"
 		value, read := s.Values[name]
 		item := name + " = " + value

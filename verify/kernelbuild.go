@@ -55,7 +55,7 @@ func judgeKernelBuild(b node.KernelConfig, g Given) Finding {
 func off(option string) bool { return option == "n" || option == "absent" }
 
 var kexecRestricted = Check{
-	ID: "kexec-restricted", Rev: 1, Topic: BootChain, Severity: Medium,
+	ID: "kexec-restricted", Rev: 2, Topic: BootChain, Severity: Medium,
 	Title: "root cannot start an unsigned kernel with kexec",
 	Refs:  slices.Concat(bootRefs, []Ref{{sp80053, "CM-5"}}),
 	Help: Help{
@@ -64,7 +64,7 @@ var kexecRestricted = Check{
 		Remedy: parameterRemedy("kernel.kexec_load_disabled", "1"),
 	},
 	Judge: withKernelBuild(func(option func(string) string) Judge {
-		return On3(node.Sysctls, node.Kernel.Parts("release"), node.Boot.Parts("lockdown"), func(s node.SysctlValues, k node.KernelState, b node.BootState, _ Given) Finding {
+		return On3(parameters("kernel.kexec_load_disabled"), node.Kernel.Parts("release"), node.Boot.Parts("lockdown"), func(s node.SysctlValues, k node.KernelState, b node.BootState, _ Given) Finding {
 			return judgeKexec(s, k, b, option)
 		})
 	}),

@@ -75,7 +75,7 @@ func parameterRefs(more ...Ref) []Ref {
 }
 
 var kernelAddressesHidden = Check{
-	ID: "kernel-addresses-hidden", Rev: 1, Topic: KernelTopic, Severity: Medium,
+	ID: "kernel-addresses-hidden", Rev: 2, Topic: KernelTopic, Severity: Medium,
 	Title: "kernel addresses, the kernel log and performance events are closed to unprivileged users",
 	Refs:  parameterRefs(Ref{sp80053, "SI-16"}, Ref{sleMicroSTIG, "SLEM-05-213010"}, Ref{sleMicroSTIG, "SLEM-05-213025"}, Ref{grundschutz, "SYS.1.3.A14"}),
 	Help: Help{
@@ -87,7 +87,7 @@ var kernelAddressesHidden = Check{
 }
 
 var unprivilegedBPFOff = Check{
-	ID: "unprivileged-bpf-off", Rev: 1, Topic: KernelTopic, Severity: High,
+	ID: "unprivileged-bpf-off", Rev: 2, Topic: KernelTopic, Severity: High,
 	Title: "eBPF is closed to unprivileged users, and its JIT compiler is hardened",
 	Refs:  parameterRefs(Ref{sp80053, "CM-7"}, Ref{sp80053, "SI-16"}, Ref{cisBottlerocket, "1.4.3"}),
 	Help: Help{
@@ -99,7 +99,7 @@ var unprivilegedBPFOff = Check{
 }
 
 var ptraceLimited = Check{
-	ID: "ptrace-limited", Rev: 1, Topic: KernelTopic, Severity: Medium,
+	ID: "ptrace-limited", Rev: 2, Topic: KernelTopic, Severity: Medium,
 	Title: "a process may trace only its own children (Yama)",
 	Refs:  parameterRefs(Ref{sp80053, "AC-6"}, Ref{cisBottlerocket, "1.4.4"}),
 	Help: Help{
@@ -111,7 +111,7 @@ var ptraceLimited = Check{
 }
 
 var linksProtected = Check{
-	ID: "links-protected", Rev: 1, Topic: KernelTopic, Severity: Medium,
+	ID: "links-protected", Rev: 2, Topic: KernelTopic, Severity: Medium,
 	Title: "links, FIFOs and files that others put into shared folders are protected against misuse",
 	Refs:  parameterRefs(Ref{sp80053, "AC-6"}, Ref{sleMicroSTIG, "SLEM-05-213015"}),
 	Help: Help{
@@ -123,7 +123,7 @@ var linksProtected = Check{
 }
 
 var userfaultfdRestricted = Check{
-	ID: "userfaultfd-restricted", Rev: 1, Topic: KernelTopic, Severity: Low,
+	ID: "userfaultfd-restricted", Rev: 2, Topic: KernelTopic, Severity: Low,
 	Title: "userfaultfd for kernel page faults is closed to unprivileged users",
 	Refs:  parameterRefs(Ref{sp80053, "CM-7"}, Ref{sp80053, "SI-16"}),
 	Help: Help{
@@ -135,7 +135,7 @@ var userfaultfdRestricted = Check{
 }
 
 var kubeletKernelTunables = Check{
-	ID: "kubelet-kernel-tunables", Rev: 1, Topic: KernelTopic, Severity: Medium,
+	ID: "kubelet-kernel-tunables", Rev: 2, Topic: KernelTopic, Severity: Medium,
 	Title: "the kernel parameters that the kubelet relies on have the values that it expects",
 	Refs:  parameterRefs(),
 	Help: Help{
@@ -143,7 +143,7 @@ var kubeletKernelTunables = Check{
 		How:    "vm.overcommit_memory, vm.panic_on_oom, kernel.panic, kernel.panic_on_oops and the root limits of keys are compared with the profile's list, which has the values of the kubelet's pkg/util/sysctl. Not applicable where no kubelet runs.",
 		Remedy: parameterRemedy("vm.overcommit_memory", "1", kubeletParameters...),
 	},
-	Judge: On3(node.Kubelet.Parts("found"), node.Sysctls, node.Kernel.Parts("release"), func(kubelet node.KubeletState, s node.SysctlValues, k node.KernelState, g Given) Finding {
+	Judge: On3(node.Kubelet.Parts("found"), parameters(kubeletParameters...), node.Kernel.Parts("release"), func(kubelet node.KubeletState, s node.SysctlValues, k node.KernelState, g Given) Finding {
 		if f, none := withoutKubelet(kubelet); none {
 			return f
 		}
@@ -156,7 +156,7 @@ var kubeletKernelTunables = Check{
 }
 
 var networkParametersHardened = Check{
-	ID: "network-parameters-hardened", Rev: 1, Topic: Network, Severity: Low,
+	ID: "network-parameters-hardened", Rev: 2, Topic: Network, Severity: Low,
 	Title: "the node ignores redirects and source routes, and uses SYN cookies",
 	Refs: parameterRefs(Ref{sp80053, "SC-5"}, Ref{sp80053, "SC-7"}, Ref{cisBottlerocket, "3.1.1"}, Ref{cisBottlerocket, "3.2.1"},
 		Ref{cisBottlerocket, "3.2.2"}, Ref{cisBottlerocket, "3.2.3"}),
@@ -169,7 +169,7 @@ var networkParametersHardened = Check{
 }
 
 var sysrqRestricted = Check{
-	ID: "sysrq-restricted", Rev: 1, Topic: KernelTopic, Severity: Low,
+	ID: "sysrq-restricted", Rev: 2, Topic: KernelTopic, Severity: Low,
 	Title: "the magic SysRq key can neither dump memory nor kill processes",
 	Refs:  parameterRefs(Ref{sp80053, "CM-7"}),
 	Help: Help{
@@ -177,7 +177,7 @@ var sysrqRestricted = Check{
 		How:    "kernel.sysrq may be 0 or a mask without 8 (dumps) and 64 (signals to processes); 1 allows everything. Sync, remount, reboot and the console's log level stay allowed. Source: the kernel's Documentation/admin-guide/sysrq.rst.",
 		Remedy: parameterRemedy("kernel.sysrq", "16"),
 	},
-	Judge: On2(node.Sysctls, node.Kernel.Parts("release"), judgeSysrq),
+	Judge: On2(parameters("kernel.sysrq"), node.Kernel.Parts("release"), judgeSysrq),
 }
 
 func judgeSysrq(s node.SysctlValues, k node.KernelState, _ Given) Finding {

@@ -56,6 +56,35 @@ func TestNamedParameters(t *testing.T) {
 	}
 }
 
+// TestAGapInOneParameter holds a gap to the checks that rest on that parameter: an
+// agent without CAP_SYS_ADMIN may read all but net.core.bpf_jit_harden.
+func TestAGapInOneParameter(t *testing.T) {
+	const hidden = "net.core.bpf_jit_harden"
+	p := profiles.Profile{Sysctls: map[string]string{hidden: ">= 1", "kernel.unprivileged_bpf_disabled": ">= 1", "kernel.kptr_restrict": ">= 1", "net.ipv4.tcp_syncookies": "== 1"}}
+	read := map[string]string{"kernel.unprivileged_bpf_disabled": "1", "kernel.kptr_restrict": "1", "net.ipv4.tcp_syncookies": "1", "kernel.sysrq": "0"}
+	one := withFact(tuned(read), node.Sysctls, node.SysctlValues{Values: read}, deniedGap.In(hidden))
+	network := withFact(tuned(read), node.Sysctls, node.SysctlValues{Values: map[string]string{"kernel.kptr_restrict": "1", "kernel.unprivileged_bpf_disabled": "1"}}, deniedGap.In("net"))
+	for _, tt := range []struct {
+		check       Check
+		one, netGap string
+	}{
+		{unprivilegedBPFOff, "unknown not-compared", "unknown not-compared"},
+		{kernelAddressesHidden, "pass strict", "pass strict"},
+		{networkParametersHardened, "pass strict", "unknown not-compared"},
+		{sysrqRestricted, "pass restricted", "unknown unread"},
+	} {
+		for _, row := range []struct {
+			facts node.Facts
+			want  string
+		}{{one, tt.one}, {network, tt.netGap}} {
+			f := Run([]Check{tt.check}, row.facts, Given{Profile: &p})[0]
+			if got := f.Verdict.String() + " " + f.Code; got != row.want {
+				t.Errorf("%s: %s, want %s: %s", tt.check.ID, got, row.want, f.Reason)
+			}
+		}
+	}
+}
+
 // TestParametersAreNamedOnce holds the lists to the profiles: what one check
 // names no other judges, and what a profile expects is read.
 func TestParametersAreNamedOnce(t *testing.T) {

@@ -10,7 +10,7 @@ import (
 )
 
 var memoryLayoutRandomised = Check{
-	ID: "memory-layout-randomised", Rev: 1, Topic: KernelTopic, Severity: High,
+	ID: "memory-layout-randomised", Rev: 2, Topic: KernelTopic, Severity: High,
 	Title: "address space layout randomisation (ASLR) is on, and the processor does not execute data (NX)",
 	Refs:  parameterRefs(Ref{sp80053, "SI-16"}, Ref{cisBottlerocket, "1.4.2"}, Ref{cisCOS, "aslr-enabled"}, Ref{grundschutz, "SYS.1.3.A4"}),
 	Help: Help{
@@ -18,7 +18,7 @@ var memoryLayoutRandomised = Check{
 		How:    "kernel.randomize_va_space is compared with the profile's list, and every processor must have the flag nx in /proc/cpuinfo; on arm64 each page says whether it may be run, and there is no flag.",
 		Remedy: parameterRemedy("kernel.randomize_va_space", "2"),
 	},
-	Judge: On3(node.Sysctls, node.Kernel.Parts("release"), node.Processor.Parts("nx"), func(s node.SysctlValues, k node.KernelState, p node.ProcessorState, g Given) Finding {
+	Judge: On3(parameters(layoutParameters...), node.Kernel.Parts("release"), node.Processor.Parts("nx"), func(s node.SysctlValues, k node.KernelState, p node.ProcessorState, g Given) Finding {
 		var c compared
 		for _, name := range layoutParameters {
 			c.add(name, s, k, g)

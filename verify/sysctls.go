@@ -12,7 +12,7 @@ import (
 
 var sysctlsHardened = Check{
 	ID:       "sysctls-hardened",
-	Rev:      2,
+	Rev:      3,
 	Title:    "the other kernel parameters (sysctls) are as strict as the hardening list asks",
 	Topic:    KernelTopic,
 	Severity: Medium,
@@ -38,10 +38,20 @@ var sysctlsHardened = Check{
 	Judge: parametersHold(func(name string) bool { return !slices.Contains(namedParameters(), name) }),
 }
 
+// parameters is the source of kernel parameters for a judge that rests on these
+// alone, and that itself says of one that was not read that it is not known.
+func parameters(names ...string) node.Source[node.SysctlValues] {
+	if slices.ContainsFunc(names, func(name string) bool { return strings.HasPrefix(name, "net.") }) {
+		names = append(slices.Clone(names), "net")
+	}
+	return node.Sysctls.Parts(names...)
+}
+
 // parametersHold makes a judge of those kernel parameters of the profile's list
 // whose names are in question.
 func parametersHold(asked func(name string) bool) Judge {
-	return On2(node.Sysctls, node.Kernel.Parts("release"), func(s node.SysctlValues, k node.KernelState, g Given) Finding {
+	names := slices.DeleteFunc(slices.Clone(node.SysctlNames), func(name string) bool { return !asked(name) })
+	return On2(parameters(names...), node.Kernel.Parts("release"), func(s node.SysctlValues, k node.KernelState, g Given) Finding {
 		var c compared
 		for _, name := range slices.Sorted(maps.Keys(g.Profile.Sysctls)) {
 			if asked(name) {

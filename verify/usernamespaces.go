@@ -10,7 +10,7 @@ import (
 
 var userNamespacesPolicy = Check{
 	ID:       "user-namespaces-policy",
-	Rev:      1,
+	Rev:      2,
 	Title:    "unprivileged users cannot create user namespaces, unless pods need them",
 	Topic:    KernelTopic,
 	Severity: Low,
@@ -25,7 +25,7 @@ var userNamespacesPolicy = Check{
 			"":             "Where no pod sets hostUsers: false, write user.max_user_namespaces = 0 to a file in /etc/sysctl.d and reboot, so that what has one ends.",
 		},
 	},
-	Judge: On3(node.Sysctls, node.Containers.Parts("userNamespaces", "shares", "reaching"), node.OS.Parts("init", "pidNamespace"), judgeUserNamespaces),
+	Judge: On3(parameters("user.max_user_namespaces", "kernel.unprivileged_userns_clone", "kernel.apparmor_restrict_unprivileged_userns"), node.Containers.Parts("userNamespaces", "shares", "reaching"), node.OS.Parts("init", "pidNamespace"), judgeUserNamespaces),
 }
 
 func judgeUserNamespaces(v node.SysctlValues, s node.ContainerState, o node.System, _ Given) Finding {

@@ -30,41 +30,36 @@ var btrfsPropertyOff = Attack{
 }
 
 var btrfsMountWritable = Attack{
-	Name:   "btrfs-remount-rw",
-	What:   "mount -o remount,rw / succeeds; the snapshot keeps its property, so that writes still fail",
-	Shapes: []string{"btrfs-snapshot"},
-	Do:     func(*InGuest) error { return first(remountRoot(0), writes("/", unix.EROFS)) },
-	Undo:   func(*InGuest) error { return remountBind("/", unix.MS_RDONLY) },
-	Changes: []Change{
-		{"image-read-only", "pass read-only", "fail writable-mount"},
-		{"kernel-from-current-image", "pass current", "fail outside-image"},
-		{"mappings-from-image", "pass from-image", "fail no-image"},
-		{"modules-from-image", "pass from-image", "fail outside-image"},
-		{"mount-namespaces-agree", "pass agree", "not-applicable no-image"},
-		{"no-undeclared-writable-exec", "pass declared-only", "fail undeclared"},
-		{"processes-from-image", "pass from-image", "fail no-image"},
-	},
+	Name:     "btrfs-remount-rw",
+	What:     "mount -o remount,rw / succeeds; the snapshot keeps its property, so that writes still fail",
+	Shapes:   []string{"btrfs-snapshot"},
+	Do:       func(*InGuest) error { return first(remountRoot(0), writes("/", unix.EROFS)) },
+	Undo:     func(*InGuest) error { return remountBind("/", unix.MS_RDONLY) },
+	Changes:  btrfsRemounted,
 	Level:    0,
 	Mutation: Mutation{File: "verify/image.go", Old: "case !p.ReadOnly() && !imageType(p.Type):", New: "case false:", Check: "image-read-only"},
 }
 
 var btrfsBoth = Attack{
-	Name:   "btrfs-writable",
-	What:   "the property is taken away and / remounted rw: programs of the image can be overwritten",
-	Shapes: []string{"btrfs-snapshot"},
-	Do:     func(g *InGuest) error { return first(setSubvolume(g, false), remountRoot(0), writes("/", nil)) },
-	Undo:   func(g *InGuest) error { return first(remountBind("/", unix.MS_RDONLY), setSubvolume(g, true)) },
-	Changes: []Change{
-		{"image-read-only", "pass read-only", "fail writable-mount"},
-		{"kernel-from-current-image", "pass current", "fail outside-image"},
-		{"mappings-from-image", "pass from-image", "fail no-image"},
-		{"modules-from-image", "pass from-image", "fail outside-image"},
-		{"mount-namespaces-agree", "pass agree", "not-applicable no-image"},
-		{"no-undeclared-writable-exec", "pass declared-only", "fail undeclared"},
-		{"processes-from-image", "pass from-image", "fail no-image"},
-	},
+	Name:     "btrfs-writable",
+	What:     "the property is taken away and / remounted rw: programs of the image can be overwritten",
+	Shapes:   []string{"btrfs-snapshot"},
+	Do:       func(g *InGuest) error { return first(setSubvolume(g, false), remountRoot(0), writes("/", nil)) },
+	Undo:     func(g *InGuest) error { return first(remountBind("/", unix.MS_RDONLY), setSubvolume(g, true)) },
+	Changes:  btrfsRemounted,
 	Level:    0,
 	Mutation: Mutation{File: "verify/image.go", Old: "outcome { return f.readOnly(p) }", New: "outcome { return outcome{verdict: Pass} }", Check: "image-read-only"},
+}
+
+// btrfsRemounted is what changes when / is mounted writable.
+var btrfsRemounted = []Change{
+	{"image-read-only", "pass read-only", "fail writable-mount"},
+	{"kernel-from-current-image", "pass current", "fail outside-image"},
+	{"mappings-from-image", "pass from-image", "fail no-image"},
+	{"modules-from-image", "pass from-image", "fail outside-image"},
+	{"mount-namespaces-agree", "pass agree", "not-applicable no-image"},
+	{"no-undeclared-writable-exec", "pass declared-only", "fail undeclared"},
+	{"processes-from-image", "pass from-image", "fail no-image"},
 }
 
 // setSubvolume sets the read-only property of the booted snapshot, through a mount

@@ -65,18 +65,18 @@ var moduleUnsigned = Attack{
 		{"modules-signed", "pass sig-enforce", "fail unsigned-loaded"},
 	},
 	Level:    3,
-	Mutation: Mutation{"verify/modules.go", "slices.Contains(g.Profile.Boot.Taints, t.Letter) && !slices.Contains(neverAllowed, t.Letter)", "!slices.Contains(neverAllowed[1:], t.Letter)", "kernel-untainted"},
+	Mutation: Mutation{"verify/modules.go", "range k.Taints {", "range k.Taints[:0] {", "kernel-untainted"},
 }
 
 var lockdownOff = Attack{
 	Name:    "lockdown-off",
 	What:    "the machine is started with settings.kernel.lockdown = none",
-	Shapes:  []string{"verity-lockdown"},
+	Shapes:  []string{"verity-initramfs"},
 	Options: map[string]string{"lockdown": "none"},
 	Changes: []Change{
 		{"kernel-lockdown", "pass integrity", "fail none"},
 		{"modules-signed", "pass lockdown", "fail not-enforced"},
 	},
 	Level:    3,
-	Mutation: Mutation{"profiles/bottlerocket.yaml", "  lockdown: required", "  lockdown: not-offered", "kernel-lockdown"},
+	Mutation: Mutation{"verify/boot.go", "return fail(b.Lockdown, seen)", `return pass("integrity", seen)`, "kernel-lockdown"},
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -18,59 +19,44 @@ import (
 // ostree itself unlocks a deployment.
 var (
 	ostreeUnlock = Attack{
-		Name:   "ostree-unlock",
-		What:   "ostree admin unlock: a writable overlay over /usr until the next boot",
-		Shapes: []string{"ostree-sysroot"},
-		Do:     func(g *InGuest) error { return g.Quiet("ostree", "admin", "unlock") },
-		Undo:   lock,
-		Changes: []Change{
-			{"image-read-only", "pass read-only", "fail writable-overlay"},
-			{"image-unmodified", "pass unmodified", "fail unlocked"},
-			{"kernel-from-current-image", "pass current", "fail outside-image"},
-			{"mappings-from-image", "pass from-image", "fail no-image"},
-			{"modules-from-image", "pass from-image", "fail outside-image"},
-			{"no-shadowed-paths", "pass nothing", "fail writable-overlay"},
-			{"no-undeclared-writable-exec", "pass declared-only", "fail undeclared"},
-			{"processes-from-image", "pass from-image", "fail outside-image"},
-		},
+		Name:     "ostree-unlock",
+		What:     "ostree admin unlock: a writable overlay over /usr until the next boot",
+		Shapes:   []string{"ostree-sysroot"},
+		Do:       func(g *InGuest) error { return g.Quiet("ostree", "admin", "unlock") },
+		Undo:     lock,
+		Changes:  append(slices.Clone(unlocked), Change{"no-undeclared-writable-exec", "pass declared-only", "fail undeclared"}),
 		Mutation: Mutation{File: "verify/unmodified.go", Check: "image-unmodified", Old: `found("unlocked", "unlocked: "+how)`, New: `_ = how`},
 	}
 	ostreeTransient = Attack{
-		Name:   "ostree-unlock-transient",
-		What:   "ostree admin unlock --transient: an overlay over /usr that is read-only but in namespaces that remount it",
-		Shapes: []string{"ostree-sysroot"},
-		Do:     func(g *InGuest) error { return g.Quiet("ostree", "admin", "unlock", "--transient") },
-		Undo:   lock,
-		Changes: []Change{
-			{"image-read-only", "pass read-only", "fail writable-overlay"},
-			{"image-unmodified", "pass unmodified", "fail unlocked"},
-			{"kernel-from-current-image", "pass current", "fail outside-image"},
-			{"mappings-from-image", "pass from-image", "fail no-image"},
-			{"modules-from-image", "pass from-image", "fail outside-image"},
-			{"no-shadowed-paths", "pass nothing", "fail writable-overlay"},
-			{"processes-from-image", "pass from-image", "fail outside-image"},
-		},
+		Name:     "ostree-unlock-transient",
+		What:     "ostree admin unlock --transient: an overlay over /usr that is read-only but in namespaces that remount it",
+		Shapes:   []string{"ostree-sysroot"},
+		Do:       func(g *InGuest) error { return g.Quiet("ostree", "admin", "unlock", "--transient") },
+		Undo:     lock,
+		Changes:  unlocked,
 		Mutation: Mutation{File: "verify/image.go", Check: "image-read-only", Old: `case p.role == over && hasUpper(p.Mount):`, New: `case p.role == over && hasUpper(p.Mount) && !p.ReadOnly():`},
 	}
 	ostreeHotfix = Attack{
-		Name:   "ostree-unlock-hotfix",
-		What:   "ostree admin unlock --hotfix: a writable overlay over /usr that stays over boots",
-		Shapes: []string{"ostree-sysroot"},
-		Do:     func(g *InGuest) error { return g.Quiet("ostree", "admin", "unlock", "--hotfix") },
-		Slow:   true,
-		Changes: []Change{
-			{"image-read-only", "pass read-only", "fail writable-overlay"},
-			{"image-unmodified", "pass unmodified", "fail unlocked"},
-			{"kernel-from-current-image", "pass current", "fail outside-image"},
-			{"mappings-from-image", "pass from-image", "fail no-image"},
-			{"modules-from-image", "pass from-image", "fail outside-image"},
-			{"no-shadowed-paths", "pass nothing", "fail writable-overlay"},
-			{"no-undeclared-writable-exec", "pass declared-only", "fail undeclared"},
-			{"processes-from-image", "pass from-image", "fail outside-image"},
-		},
+		Name:     "ostree-unlock-hotfix",
+		What:     "ostree admin unlock --hotfix: a writable overlay over /usr that stays over boots",
+		Shapes:   []string{"ostree-sysroot"},
+		Do:       func(g *InGuest) error { return g.Quiet("ostree", "admin", "unlock", "--hotfix") },
+		Slow:     true,
+		Changes:  append(slices.Clone(unlocked), Change{"no-undeclared-writable-exec", "pass declared-only", "fail undeclared"}),
 		Mutation: Mutation{File: "verify/protected.go", Check: "no-shadowed-paths", Old: `return m.Layer > 0`, New: `return m.Layer > 1`},
 	}
 )
+
+// unlocked is what changes with every way to unlock a deployment.
+var unlocked = []Change{
+	{"image-read-only", "pass read-only", "fail writable-overlay"},
+	{"image-unmodified", "pass unmodified", "fail unlocked"},
+	{"kernel-from-current-image", "pass current", "fail outside-image"},
+	{"mappings-from-image", "pass from-image", "fail no-image"},
+	{"modules-from-image", "pass from-image", "fail outside-image"},
+	{"no-shadowed-paths", "pass nothing", "fail writable-overlay"},
+	{"processes-from-image", "pass from-image", "fail outside-image"},
+}
 
 // lock takes back what ostree unlocked, as a reboot does.
 func lock(*InGuest) error {

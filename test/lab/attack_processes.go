@@ -19,13 +19,13 @@ var processFromVar = Attack{
 	Do: func(g *InGuest) error {
 		const program = "/var/lib/intruder/sleep"
 		return first(
-			remount("/var", unix.MS_NOSUID|unix.MS_NODEV),
+			remountBind("/var", unix.MS_NOSUID|unix.MS_NODEV),
 			plant("/usr/bin/sleep", program),
 			g.intrude(program, exec.Command(program, forever)),
 		)
 	},
 	Undo: func(g *InGuest) error {
-		return first(g.expel(), os.RemoveAll("/var/lib/intruder"), remount("/var", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC))
+		return first(g.expel(), os.RemoveAll("/var/lib/intruder"), remountBind("/var", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC))
 	},
 	Changes: []Change{
 		{"mappings-from-image", "pass from-image", "fail outside-image"},
@@ -36,10 +36,6 @@ var processFromVar = Attack{
 	},
 	Level:    3,
 	Mutation: Mutation{"verify/processes.go", "|| p.OwnRoot || !imageMount(p.On) {", "|| p.OwnRoot {", "processes-from-image"},
-}
-
-func remount(path string, flags uintptr) error {
-	return unix.Mount("", path, "", unix.MS_REMOUNT|unix.MS_BIND|flags, "")
 }
 
 var processDeleted = Attack{

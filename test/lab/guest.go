@@ -40,6 +40,9 @@ const (
 	cliProgram   = "/usr/bin/seaworthy"
 )
 
+// guestSays begins the lines that the guest program writes to the console.
+const guestSays = "LAB-"
+
 // Guest is the main function of the program in the guest: process 1 of the
 // initramfs, then of the root, or a unit under another process 1. It ends with
 // the machine off.
@@ -59,7 +62,7 @@ func Guest(args []string) {
 	}
 	err := stageNamed(stage)
 	if err != nil {
-		fmt.Printf("LAB-FAILED %s: %v\n", stage, err)
+		fmt.Printf(guestSays+"FAILED %s: %v\n", stage, err)
 		if b, err := exec.Command("dmesg").Output(); err == nil {
 			fmt.Printf("%s\n", b[max(0, len(b)-4096):])
 		}
@@ -74,6 +77,7 @@ func stageNamed(stage string) (err error) {
 			err = fmt.Errorf("panic: %v\n%s", r, debug.Stack())
 		}
 	}()
+	fmt.Println(guestSays+"STAGE", stage)
 	os.Setenv("PATH", "/usr/bin:/usr/sbin:/bin:/sbin")
 	switch stage {
 	case "initramfs":
@@ -198,7 +202,7 @@ func (g *InGuest) follow() error {
 	}
 	g.out = tar.NewWriter(g.disk)
 	for i, s := range g.Plan.Steps {
-		fmt.Printf("LAB-STEP %d %s %s\n", i, s.Task, s.Arg)
+		fmt.Printf(guestSays+"STEP %d %s %s\n", i, s.Task, s.Arg)
 		began := time.Now()
 		err := g.take(s)
 		o := Outcome{Step: s, Seconds: time.Since(began).Seconds()}

@@ -3,7 +3,6 @@
 package lab
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -125,18 +124,6 @@ func (b *Builder) verity(path, tree string) (Verity, error) {
 	return v, nil
 }
 
-// Apart moves the hash tree with its superblock into a file of its own, and
-// returns its path.
-func (v *Verity) Apart() (string, error) {
-	b, err := os.ReadFile(v.Path)
-	if err != nil {
-		return "", err
-	}
-	hashes := v.Path + ".hashes"
-	v.HashStart = 1
-	return hashes, first(os.WriteFile(hashes, b[v.DataBlocks*4096:], 0o644), os.Truncate(v.Path, v.DataBlocks*4096))
-}
-
 // Table is the device-mapper table line of the image on a device, with optional
 // arguments.
 func (v Verity) Table(device string, args ...string) string {
@@ -150,19 +137,6 @@ func (v Verity) TableApart(device, tree string, args ...string) string {
 		table += fmt.Sprintf(" %d %s", len(args), strings.Join(args, " "))
 	}
 	return table
-}
-
-// MarkedBlock is the block of 4096 bytes that the marked file begins in.
-func (v Verity) MarkedBlock() (int64, error) {
-	b, err := os.ReadFile(v.Path)
-	if err != nil {
-		return 0, err
-	}
-	at := bytes.Index(b, []byte(mark))
-	if at < 0 {
-		return 0, fmt.Errorf("%s does not have the marked file as it is", v.Path)
-	}
-	return int64(at) / 4096, nil
 }
 
 // bootModules are what every guest needs before it finds its disks.

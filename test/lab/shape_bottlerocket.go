@@ -90,7 +90,7 @@ func upBottlerocket(g *InGuest) error {
 		closed = data | unix.MS_NOEXEC
 	)
 	err := first(
-		unix.Mount("", "/run", "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""),
+		remountBind("/run", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC),
 		mount("tmpfs", "/etc", "tmpfs", 0, "mode=755"),
 		g.Quiet("cp", "-a", "/usr/share/factory/.", "/etc/"),
 		mount("tmpfs", "/etc/cni", "tmpfs", closed, "mode=755"),
@@ -106,11 +106,14 @@ func upBottlerocket(g *InGuest) error {
 		err = first(err, unix.Mount("/local"+d, d, "", unix.MS_BIND|unix.MS_REC, ""), unix.Mount("/srv", "/local"+d, "", unix.MS_BIND, ""))
 	}
 	const modules = "/var/lib/kernel-modules/.overlay/"
+	if g.Plan.Options["lockdown"] != "none" { // settings.kernel.lockdown
+		err = first(err, os.WriteFile("/sys/kernel/security/lockdown", []byte("integrity"), 0o644))
+	}
 	return first(err,
+		startedBySystemd(),
 		overlay("/opt/cni", "/usr/libexec/cni", "/var/lib/cni-plugins/.overlay/upper", "/var/lib/cni-plugins/.overlay/work", data),
 		overlay("/usr/lib/modules", "/usr/lib/modules", modules+"upper", modules+"work", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC),
 		g.Quiet("losetup", "-r", "/dev/loop0", "/usr/share/bottlerocket/licenses.squashfs"),
 		mount("/dev/loop0", "/usr/share/licenses", "squashfs", unix.MS_RDONLY|unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""),
-		os.WriteFile("/sys/kernel/security/lockdown", []byte("integrity"), 0o644), // settings.kernel.lockdown
 	)
 }

@@ -61,11 +61,8 @@ func buildVerityUsrhash(b *Builder, _ map[string]string) (Boot, error) {
 	if err != nil {
 		return Boot{}, err
 	}
-	v, err := b.Verity(image)
-	if err != nil {
-		return Boot{}, err
-	}
-	hashes, err := v.Apart()
+	hashes := b.path("hash.img")
+	v, err := b.VerityApart(image, hashes)
 	if err != nil {
 		return Boot{}, err
 	}
@@ -122,11 +119,8 @@ func buildVerityRoothash(b *Builder, _ map[string]string) (Boot, error) {
 	if err != nil {
 		return Boot{}, err
 	}
-	v, err := b.Verity(image)
-	if err != nil {
-		return Boot{}, err
-	}
-	hashes, err := v.Apart()
+	hashes := b.path("hash.img")
+	v, err := b.VerityApart(image, hashes)
 	if err != nil {
 		return Boot{}, err
 	}

@@ -19,7 +19,6 @@ func Shapes() []Shape {
 		verityDMInit,
 		verityUsrhash,
 		verityRoothash,
-		verityLockdown,
 		rwExt4,
 	}
 }
