@@ -70,6 +70,9 @@ func (p *proof) settle() error {
 		seen, known = seen+len(p.rows[i]), known+len(was[i])
 	}
 	fmt.Printf("%d of the %d rows of docs/proven.md were run\n", seen, known)
+	if names := leftOut(); len(names) > 0 {
+		fmt.Printf("%d guests and attacks take long, and make lab runs them: %s\n", len(names), strings.Join(names, ", "))
+	}
 	for i := range p.rows {
 		for _, row := range was[i] {
 			known := slices.ContainsFunc(p.rows[i], func(r string) bool { return again(r) == again(row) })

@@ -22,6 +22,9 @@ import (
 // TestFirmware boots guests with a TPM under UEFI firmware, and compares the
 // agent's facts with what the guest's kernel says byte for byte.
 func TestFirmware(t *testing.T) {
+	if !*full {
+		t.Skip("left out of the short form: make lab runs it")
+	}
 	pcr7 := map[bool]string{}
 	for _, row := range []struct {
 		name       string
@@ -44,9 +47,6 @@ func TestFirmware(t *testing.T) {
 		},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			if !*full {
-				t.Skip("left out of the short form: firmware takes long; make lab runs it")
-			}
 			b := builder(t, row.shape.Series)
 			defer os.RemoveAll(b.Dir)
 			more, stop, err := b.Firmware(row.secureBoot)
