@@ -48,8 +48,11 @@ var btrfsBoth = Attack{
 	Undo:     func(g *InGuest) error { return first(remountBind("/", unix.MS_RDONLY), setSubvolume(g, true)) },
 	Changes:  btrfsRemounted,
 	Level:    0,
-	Mutation: Mutation{File: "verify/image.go", Old: "outcome { return f.readOnly(p) }", New: "outcome { return outcome{verdict: Pass} }", Check: "image-read-only"},
+	Mutation: missWritable,
 }
+
+// missWritable takes every part of the image for read-only.
+var missWritable = Mutation{File: "verify/image.go", Old: "outcome { return f.readOnly(p) }", New: "outcome { return outcome{verdict: Pass} }", Check: "image-read-only"}
 
 // btrfsRemounted is what changes when / is mounted writable.
 var btrfsRemounted = []Change{

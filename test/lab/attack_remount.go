@@ -59,7 +59,7 @@ var remountExt4 = Attack{
 		{"processes-from-image", "pass from-image", "fail no-image"},
 	},
 	Level:    0,
-	Mutation: Mutation{File: "verify/image.go", Old: "case !p.ReadOnly() && !imageType(p.Type):", New: "case false:", Check: "image-read-only"},
+	Mutation: missWritable,
 }
 
 // imagePath is where the verified image of a guest is mounted.
