@@ -32,6 +32,9 @@ const (
 )
 
 func (p *proof) add(section int, cells ...string) {
+	for i, c := range cells {
+		cells[i] = strings.ReplaceAll(c, "|", `\|`)
+	}
 	p.rows[section] = append(p.rows[section], "| "+strings.Join(cells, " | ")+" |")
 }
 
