@@ -59,6 +59,7 @@ var moduleUnsigned = Attack{
 	Name:    "module-unsigned",
 	What:    "the machine is started without module.sig_enforce=1, and a module without signature is loaded",
 	Shapes:  []string{"verity-create"},
+	Slow:    true,
 	Options: map[string]string{"cmdline": "-module.sig_enforce=1", "module": "unsigned"},
 	Changes: []Change{
 		{"kernel-untainted", "pass clean", "fail tainted"},
@@ -72,6 +73,7 @@ var lockdownOff = Attack{
 	Name:    "lockdown-off",
 	What:    "the machine is started with settings.kernel.lockdown = none",
 	Shapes:  []string{"verity-initramfs"},
+	Slow:    true,
 	Options: map[string]string{"lockdown": "none"},
 	Changes: []Change{
 		{"kernel-lockdown", "pass integrity", "fail none"},

@@ -148,6 +148,7 @@ var (
 		Name:    "composefs-not-required",
 		What:    "a deployment that was prepared for fs-verity is mounted without verity=require",
 		Shapes:  []string{"composefs-verity"},
+		Slow:    true,
 		Options: map[string]string{"verity": "off"},
 		Changes: []Change{{"image-verified", "pass verified", "fail fs-verity-not-required"}},
 		Level:   2,

@@ -39,6 +39,7 @@ var blockUnread = Attack{
 	Name:   "block-overwritten-and-not-read",
 	What:   "a data block of the root's disk is overwritten underneath device-mapper, and nobody reads it",
 	Shapes: []string{"verity-create"},
+	Slow:   true,
 	Do:     overwriteMarked,
 	Level:  3,
 	Why:    "the kernel checks a block when it reads it: status V says that no bad block was read, and not that there is none. `seaworthy scan --deep` finds it",
@@ -88,6 +89,7 @@ var ignoreCorruption = Attack{
 	Name:     "ignore-corruption",
 	What:     "the table is set up with ignore_corruption, which hands out damaged blocks",
 	Shapes:   []string{"verity-create"},
+	Slow:     true,
 	Options:  map[string]string{tableArgs: "ignore_corruption"},
 	Changes:  []Change{{"image-verified", "pass verified", "fail corruption-ignored"}},
 	Level:    2,
@@ -101,6 +103,7 @@ var otherRootHash = Attack{
 	Name:    "other-root-hash",
 	What:    "the initramfs sets up an image whose root hash is not the one on the command line",
 	Shapes:  []string{"verity-create"},
+	Slow:    true,
 	Options: map[string]string{tableKind: "other-hash"},
 	Changes: []Change{
 		{"cmdline-matches-mapping", "pass matches", "fail hash-differs"},
@@ -114,6 +117,7 @@ var linearTarget = Attack{
 	Name:    "linear-under-its-name",
 	What:    "the initramfs sets up a linear target, which checks nothing, under the name of the verity device",
 	Shapes:  []string{"verity-create"},
+	Slow:    true,
 	Options: map[string]string{tableKind: "linear"},
 	Changes: []Change{
 		{"cmdline-matches-mapping", "pass matches", "fail not-verity"},

@@ -20,6 +20,7 @@ var verityInitramfs = Shape{
 	Like:    "Bottlerocket",
 	What:    "squashfs on dm-verity with the hash tree on another disk, opened by veritysetup in the initramfs with restart_on_corruption",
 	Series:  "6.12",
+	Slow:    true,
 	Modules: []string{"dm-verity", "squashfs", "overlay", "loop"},
 	Build:   buildVerityInitramfs,
 	Boot:    bootVerityInitramfs,

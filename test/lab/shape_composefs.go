@@ -38,6 +38,7 @@ var composefsPlain = Shape{
 	Like:    "Fedora CoreOS 41 and later as shipped, RHCOS 4.20 and later",
 	What:    "an ostree deployment as composefs: overlay of an erofs of names over the repository's objects, nothing is checked on read",
 	Series:  "6.12",
+	Slow:    true,
 	Build:   func(b *Builder, _ map[string]string) (Boot, error) { return buildComposefs(b, b.ostreeTree("41")) },
 	Boot:    func(g *InGuest, at string) error { return bootComposefs(g, at, false) },
 	Up:      upComposefs,

@@ -17,6 +17,7 @@ var btrfsSnapshot = Shape{
 	Like:    "openSUSE MicroOS, SUSE Linux Micro",
 	What:    "a btrfs snapshot that is mounted read-only and has the read-only property, with writable subvolumes of the same file system",
 	Series:  "6.12",
+	Slow:    true,
 	Modules: []string{"btrfs", "overlay"},
 	Build:   buildBtrfsSnapshot,
 	Boot:    bootBtrfsSnapshot,

@@ -27,6 +27,7 @@ var squashfsPlain = Shape{
 	Like:    "an appliance, or a live medium",
 	What:    "squashfs straight on a disk, without verity",
 	Series:  "6.12",
+	Slow:    true,
 	Modules: []string{"squashfs", "overlay"},
 	Build: func(b *Builder, _ map[string]string) (Boot, error) {
 		image, err := b.Squashfs("root.img", b.Tree("root").Base(b, System{ID: "debian", Name: "an appliance", Version: "12"}))
@@ -44,6 +45,7 @@ var roExt4 = Shape{
 	Like:    "an ordinary host that was set to read-only",
 	What:    "an ext4 that is mounted read-only as the root",
 	Series:  "6.12",
+	Slow:    true,
 	Build:   rwExt4.Build,
 	Boot:    func(g *InGuest, at string) error { return mount(g.Disk("root"), at, "ext4", unix.MS_RDONLY, "") },
 	Up:      upMemory,

@@ -19,6 +19,7 @@ var squashfsLoop = Shape{
 	Like:    "Talos",
 	What:    "squashfs from the initramfs on a read-only loop device, its file deleted",
 	Series:  "6.12",
+	Slow:    true,
 	Modules: squashfsLoopModules,
 	Build:   func(b *Builder, _ map[string]string) (Boot, error) { return buildTalos(b, nil) },
 	Boot:    bootSquashfsLoop,
