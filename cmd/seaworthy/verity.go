@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -66,6 +67,8 @@ func verity(ctx context.Context, out, errOut io.Writer, args []string, flags ver
 		return usagef("--table has the root hash and the place of the tree: it does not go with --root-hash or --hash-offset")
 	case flags.table == "" && flags.root == "":
 		return usagef("--root-hash is missing: without it nothing says what the image must be")
+	case flags.root != "" && !hexadecimal(flags.root):
+		return usagef("--root-hash %q: it is written in hexadecimal", flags.root)
 	case flags.offset < 0:
 		return usagef("--hash-offset %d: it is a number of bytes from the start", flags.offset)
 	case flags.table == "" && len(args) == 1 && flags.offset == 0:
@@ -102,6 +105,12 @@ func verity(ctx context.Context, out, errOut io.Writer, args []string, flags ver
 		return fmt.Errorf("proving %q: %w", args[0], err)
 	}
 	return proven(out, styleOf(out, os.Getenv), d)
+}
+
+// hexadecimal reports whether bytes are written so.
+func hexadecimal(s string) bool {
+	_, err := hex.DecodeString(s)
+	return err == nil
 }
 
 // tree is the table that the flags ask for.

@@ -111,7 +111,7 @@ func (s *silentFUSE) serve() {
 		e.PutUint32(out[0:], uint32(16+len(answer)))
 		e.PutUint64(out[8:], unique)
 		if _, err := s.dev.Write(append(out, answer...)); err != nil {
-			fmt.Printf("LAB-FUSE %s: answering %d: %v\n", s.at, opcode, err)
+			fmt.Printf(guestSays+"FUSE %s: answering %d: %v\n", s.at, opcode, err)
 		}
 	}
 }

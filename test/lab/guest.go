@@ -448,7 +448,8 @@ func applySysctls(dir string) error {
 	return nil
 }
 
-// first is the first error that there is.
+// first is the first error that there is. What they are of was all done: a guest that
+// went wrong half-way is given up.
 func first(errs ...error) error {
 	for _, err := range errs {
 		if err != nil {

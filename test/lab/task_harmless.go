@@ -93,7 +93,7 @@ func harmless(g *InGuest, arg string) error {
 		used = s.CPU
 		out.Scans = append(out.Scans, s)
 		if n%100 == 99 {
-			fmt.Printf("LAB-SCANS %d in %s\n", n+1, time.Since(began).Round(time.Second))
+			fmt.Printf(guestSays+"SCANS %d in %s\n", n+1, time.Since(began).Round(time.Second))
 		}
 	}
 	out.Seconds = time.Since(began).Seconds()
